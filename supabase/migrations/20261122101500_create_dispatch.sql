@@ -193,7 +193,9 @@ revoke execute on function public.find_attempt(uuid, integer, text) from public,
 grant execute on function public.find_attempt(uuid, integer, text) to service_role;
 
 create function public.claim_checks(p_limit integer, p_generation_id uuid default null)
-returns table (attempt_id bigint, generation_id uuid, task_id text, api_key text, seconds_since_submission integer)
+returns table (
+  attempt_id bigint, generation_id uuid, attempt integer, task_id text, api_key text, seconds_since_submission integer
+)
 language sql volatile security definer set search_path = ''
 as $$
   with due as materialized (
@@ -214,7 +216,8 @@ as $$
     end
   from due, public.api_key_pool
   where generation_attempts.id = due.id and api_key_pool.id = generation_attempts.api_key_id
-  returning generation_attempts.id, generation_attempts.generation_id, generation_attempts.task_id, api_key_pool.api_key,
+  returning generation_attempts.id, generation_attempts.generation_id, generation_attempts.attempt,
+    generation_attempts.task_id, api_key_pool.api_key,
     extract(epoch from now() - generation_attempts.submitted_at)::integer;
 $$;
 comment on function public.claim_checks(integer, uuid) is

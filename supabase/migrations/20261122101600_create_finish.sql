@@ -54,6 +54,23 @@ $$;
 comment on function private.refund_generation(public.generations) is
   'Gives back what a generation cost, to its user or event; from a closed event on to the partner in the same transaction.';
 
+create function public.get_result_target(p_attempt_id bigint)
+returns table (bucket text, path text, is_wanted boolean)
+language sql stable security definer set search_path = ''
+as $$
+  select
+    case generations.visibility when 'visible' then 'generations' else 'generations_private' end,
+    generations.result_path,
+    generations.deleted_at is null
+  from private.generation_attempts
+  join public.generations on generations.id = generation_attempts.generation_id
+  where generation_attempts.id = p_attempt_id and generations.status <> 'succeeded';
+$$;
+comment on function public.get_result_target(bigint) is
+  'Where the picture of an attempt goes; no row when its generation has one. Not wanted: the photo was deleted while it was made, and nothing needs to be stored. Definer; service_role only.';
+revoke execute on function public.get_result_target(bigint) from public, anon, authenticated;
+grant execute on function public.get_result_target(bigint) to service_role;
+
 create function public.complete_generation(
   p_attempt_id bigint, p_task_id text, p_bucket text, p_image_url text, p_latency_ms integer, p_cost_credits numeric
 )

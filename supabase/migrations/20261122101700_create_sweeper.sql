@@ -23,7 +23,10 @@ begin
     limit p_limit
     for no key update skip locked
   loop
-    perform public.fail_generation(v_generation.id, 'GENERATION_TIMED_OUT');
+    perform public.fail_generation(
+      v_generation.id,
+      case v_generation.status when 'queued' then 'PROVIDER_UNAVAILABLE' else 'GENERATION_TIMED_OUT' end
+    );
     v_expired := v_expired + 1;
   end loop;
 

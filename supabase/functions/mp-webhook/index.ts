@@ -1,6 +1,3 @@
-import { Hono } from "hono";
+import { app } from "./handler.ts";
 
-// Replaced by the real handler; keeps the stack bootable while it is being built.
-const app = new Hono().basePath("/mp-webhook");
-app.all("*", (c) => c.json({ success: false, error: "NOT_FOUND" }, 404));
 Deno.serve(app.fetch);

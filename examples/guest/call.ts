@@ -1,0 +1,26 @@
+import { FunctionsHttpError, type SupabaseClient } from "@supabase/supabase-js";
+
+/** The server said no: a stable code and a sentence for people. */
+export class RefusedError extends Error {
+  constructor(readonly code: string, message: string) {
+    super(message);
+  }
+}
+
+/** Calls an edge function with a JSON body. @throws {RefusedError} with the envelope's code and message */
+export async function call<T>(
+  supabase: SupabaseClient,
+  path: string,
+  body: Record<string, unknown>,
+): Promise<T> {
+  const { data, error } = await supabase.functions.invoke(path, { body });
+  if (error instanceof FunctionsHttpError) {
+    const envelope = await (error.context as Response).json();
+    const fields = (envelope.details ?? []).map((d: { field: string; message: string }) =>
+      `${d.field}: ${d.message}`
+    );
+    throw new RefusedError(envelope.error, [envelope.message, ...fields].join(" "));
+  }
+  if (error !== null) throw error;
+  return data as T;
+}

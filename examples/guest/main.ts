@@ -1,0 +1,116 @@
+/**
+ * A guest in the terminal: `npm run demo -- [photo.jpg] [--style pb_a] [--event quince-sofia-2024]`.
+ *
+ * All that a front end needs: the project's address, its publishable key and @supabase/supabase-js.
+ * Prints a progress bar and saves the picture in the current folder.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { basename, extname, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { createClient } from "@supabase/supabase-js";
+import { call, RefusedError } from "./call.ts";
+import { progressBar } from "./progress.ts";
+
+interface Generation {
+  generation_id: string;
+  state: "waiting" | "processing" | "success" | "fail";
+  progress: number;
+  image_url?: string;
+  error?: string;
+  message?: string;
+  refunded?: boolean;
+  queue_position?: number;
+  eta_seconds?: number;
+}
+
+const contentTypes: Record<string, string> = {
+  ".jpg": "image/jpeg",
+  ".jpeg": "image/jpeg",
+  ".png": "image/png",
+  ".webp": "image/webp",
+};
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: {
+      style: { type: "string", default: "pb_a" },
+      event: { type: "string", default: "quince-sofia-2024" },
+    },
+  });
+  const file = positionals[0] ?? new URL("photo.jpg", import.meta.url);
+  const photo = await readFile(file).catch(() => {
+    throw new Error(`Cannot read the photo ${file}: name a JPEG, PNG or WebP file`);
+  });
+  const contentType = contentTypes[extname(String(file)).toLowerCase()] ?? "image/jpeg";
+
+  const { api_url, publishable_key } = await readStack();
+  const supabase = createClient(api_url, publishable_key);
+  const guestId = `guest_${crypto.randomUUID().replaceAll("-", "")}`;
+
+  console.log(`Event ${values.event}, style ${values.style}, photo ${basename(String(file))}\n`);
+  const started = performance.now();
+
+  const upload = await call<{ photo_path: string; token: string }>(
+    supabase,
+    "cabina-vision/upload-url",
+    { content_type: contentType, event_slug: values.event },
+  );
+  const { error } = await supabase.storage.from("user_photos")
+    .uploadToSignedUrl(upload.photo_path, upload.token, photo, { contentType });
+  if (error !== null) throw error;
+
+  let generation = await call<Generation>(supabase, "cabina-vision", {
+    photo_path: upload.photo_path,
+    model_id: values.style,
+    event_slug: values.event,
+    guest_id: guestId,
+    idempotency_key: crypto.randomUUID(),
+  });
+  const bar = progressBar();
+  bar.draw(generation);
+  while (generation.state === "waiting" || generation.state === "processing") {
+    generation = await call<Generation>(supabase, "cabina-vision", {
+      action: "check",
+      generation_id: generation.generation_id,
+      wait: 1,
+    });
+    bar.draw(generation);
+  }
+  bar.end();
+
+  if (generation.state === "fail" || !generation.image_url) {
+    throw new RefusedError(generation.error ?? "INTERNAL", generation.message ?? "no picture");
+  }
+  const picture = await fetch(generation.image_url);
+  if (!picture.ok) {
+    throw new Error(`The picture at ${generation.image_url} answered ${picture.status}`);
+  }
+  const target = resolve(`cabina-${values.style}-${generation.generation_id.slice(0, 8)}.png`);
+  await writeFile(target, new Uint8Array(await picture.arrayBuffer()));
+  console.log(
+    `\nYour picture, ${((performance.now() - started) / 1000).toFixed(1)} s after the selfie:`,
+  );
+  console.log(`  file  ${target}`);
+  console.log(`  link  ${generation.image_url}`);
+}
+
+/** Address and key of the local stack, as `npm start` wrote them. */
+async function readStack(): Promise<{ api_url: string; publishable_key: string }> {
+  const path = `${Deno.env.get("CABINA_DATA_DIR") ?? ".cabina"}/stack.json`;
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch {
+    throw new Error(
+      `There is no ${path}: start the stack first, with "npm start" in another terminal`,
+    );
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof RefusedError ? `${error.code}: ${error.message}` : String(error));
+  Deno.exit(1);
+}

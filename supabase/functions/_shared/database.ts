@@ -1,0 +1,63 @@
+import type { PostgrestError, SupabaseClient } from "@supabase/supabase-js";
+import { createAdminClient } from "@supabase/server/core";
+import { ApiError, isErrorCode } from "./errors.ts";
+
+/** Longest wait for the database or storage, headers and body. */
+const TIMEOUT_MS = 20_000;
+
+let client: SupabaseClient | undefined;
+
+/** The client of this process, with the rights of the service. It holds no session of any person. */
+export function admin(): SupabaseClient {
+  client ??= createAdminClient({
+    supabaseOptions: {
+      global: {
+        fetch: (input, init) =>
+          fetch(input, {
+            ...init,
+            signal: AbortSignal.any([
+              AbortSignal.timeout(TIMEOUT_MS),
+              ...(init?.signal ? [init.signal] : []),
+            ]),
+          }),
+      },
+    },
+  }) as SupabaseClient;
+  return client;
+}
+
+/**
+ * Calls a function of the database.
+ * @throws {ApiError} the refusal that the function raised (private.refuse), UNAVAILABLE when the
+ *   database did not answer, INTERNAL for anything else
+ */
+export async function rpc<T>(name: string, args: Record<string, unknown> = {}): Promise<T> {
+  const { data, error, status } = await admin().rpc(name, args);
+  if (error === null) return data as T;
+  throw toApiError(error, status);
+}
+
+function toApiError(error: PostgrestError, status: number): ApiError {
+  const refusal = refusalIn(error.details);
+  if (refusal !== null) {
+    return new ApiError(refusal.code, {
+      cause: error,
+      ...(refusal.field !== undefined && {
+        details: [{ field: refusal.field.replace(/^p_/, ""), message: error.message }],
+      }),
+      ...(refusal.retry_after !== undefined && { retryAfter: refusal.retry_after }),
+    });
+  }
+  // Status 0: no answer at all. 5xx of the gateway: the database is away.
+  return new ApiError(status === 0 || status >= 502 ? "UNAVAILABLE" : "INTERNAL", { cause: error });
+}
+
+function refusalIn(details: string | null | undefined) {
+  try {
+    const parsed = JSON.parse(details ?? "") as Record<string, unknown>;
+    if (!isErrorCode(parsed.code)) return null;
+    return parsed as { code: typeof parsed.code; field?: string; retry_after?: number };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,198 @@
+import { type Context, Hono } from "hono";
+import { cors } from "hono/cors";
+import type { ZodError, ZodType } from "zod";
+import { MissingVariableError, optionalEnv } from "./env.ts";
+import {
+  ApiError,
+  type ErrorCode,
+  type FieldError,
+  languageOf,
+  messageOf,
+  statusOf,
+} from "./errors.ts";
+import { describeError, log } from "./log.ts";
+
+/** What every request carries through its handlers. */
+export interface Variables {
+  requestId: string;
+  /** Steps of the request for `Server-Timing`: name and milliseconds. */
+  timings: [string, number][];
+  /** More for the request's log line. */
+  logFields: Record<string, string | number | boolean>;
+}
+export type AppContext = Context<{ Variables: Variables }>;
+export type App = Hono<{ Variables: Variables }>;
+
+/** Runs work after the answer; the platform keeps the process alive for it. */
+export function inBackground(work: Promise<unknown>): void {
+  const guarded = work.catch((error) =>
+    log("error", "background_failed", { error: describeError(error) })
+  );
+  // deno-lint-ignore no-explicit-any -- a global of the edge runtime that has no types
+  (globalThis as any).EdgeRuntime?.waitUntil(guarded);
+}
+
+/**
+ * A hono app with what all functions share: request id, CORS, one log line a request, and the error
+ * envelope for everything that is thrown, unknown routes included.
+ */
+export function createApp(name: string): App {
+  const app = new Hono<{ Variables: Variables }>().basePath(`/${name}`);
+
+  app.use(async (c, next) => {
+    const started = performance.now();
+    const inbound = c.req.header("x-request-id") ?? "";
+    c.set("requestId", /^[A-Za-z0-9_-]{8,64}$/.test(inbound) ? inbound : crypto.randomUUID());
+    c.set("timings", []);
+    c.set("logFields", {});
+    await next();
+    const duration = performance.now() - started;
+    c.header("x-request-id", c.get("requestId"));
+    c.header(
+      "server-timing",
+      [...c.get("timings"), ["total", duration] as const]
+        .map(([step, ms]) => `${step};dur=${ms.toFixed(1)}`).join(", "),
+    );
+    log("info", "request", {
+      request_id: c.get("requestId"),
+      method: c.req.method,
+      path: c.req.path,
+      status: c.res.status,
+      duration_ms: Math.round(duration),
+      ...c.get("logFields"),
+    });
+  });
+  app.use(cors({
+    origin: "*",
+    allowMethods: ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+    exposeHeaders: ["x-request-id", "server-timing", "retry-after"],
+    maxAge: 86400,
+  }));
+  app.notFound((c) => {
+    // A path that another method serves is not unknown.
+    const allowed = [
+      ...new Set(
+        app.routes.filter((r) => r.method !== "ALL" && matches(r.path, c.req.path)).map((r) =>
+          r.method
+        ),
+      ),
+    ];
+    if (allowed.length === 0) return renderError(c, new ApiError("NOT_FOUND"));
+    c.header("allow", allowed.join(", "));
+    return renderError(c, new ApiError("METHOD_NOT_ALLOWED"));
+  });
+  app.onError((error, c) => renderError(c, error));
+  return app;
+}
+
+function matches(pattern: string, path: string): boolean {
+  const expected = pattern.split("/");
+  const actual = path.replace(/\/$/, "").split("/");
+  return expected.length === actual.length &&
+    expected.every((part, i) => part.startsWith(":") || part === actual[i]);
+}
+
+/** Renders the one success envelope: `{ success: true, …body }`. */
+export function ok(c: AppContext, body: Record<string, unknown>, status: 200 | 201 | 202 = 200) {
+  return c.json({ success: true, ...body }, status);
+}
+
+/** Renders the one error envelope; what is not an ApiError is logged and becomes INTERNAL or UNAVAILABLE. */
+export function renderError(c: AppContext, error: unknown, more: Record<string, unknown> = {}) {
+  const known = toApiError(error);
+  if (statusOf(known.code) >= 500 && known.code !== "MAINTENANCE") {
+    log("error", "request_failed", { request_id: c.get("requestId"), error: describeError(error) });
+  }
+  c.get("logFields").error = known.code;
+  if (known.retryAfter !== undefined) c.header("retry-after", String(known.retryAfter));
+  return c.json({
+    success: false,
+    error: known.code,
+    message: messageOf(known.code, languageOf(c.req.header("accept-language"))),
+    request_id: c.get("requestId"),
+    ...(known.details && { details: known.details }),
+    ...more,
+  }, statusOf(known.code) as 400);
+}
+
+function toApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  const code: ErrorCode = error instanceof MissingVariableError ? "UNAVAILABLE" : "INTERNAL";
+  return new ApiError(code, { cause: error });
+}
+
+/** Measures a step of a request for its `Server-Timing` header. */
+export async function timed<T>(c: AppContext, step: string, work: Promise<T>): Promise<T> {
+  const started = performance.now();
+  try {
+    return await work;
+  } finally {
+    c.get("timings").push([step, performance.now() - started]);
+  }
+}
+
+/**
+ * Reads a JSON body of at most `maxBytes`.
+ * @throws {ApiError} UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, or INVALID_INPUT when it is no JSON object
+ */
+export async function readJson(
+  request: Request,
+  maxBytes: number,
+): Promise<Record<string, unknown>> {
+  const type = request.headers.get("content-type") ?? "";
+  if (!/^application\/(?:[\w.-]+\+)?json\b/i.test(type)) {
+    throw new ApiError("UNSUPPORTED_MEDIA_TYPE");
+  }
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
+    throw new ApiError("PAYLOAD_TOO_LARGE");
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  // The length above is the sender's word; this counts.
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > maxBytes) throw new ApiError("PAYLOAD_TOO_LARGE");
+    chunks.push(chunk);
+  }
+  let body: unknown;
+  try {
+    body = JSON.parse(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text());
+  } catch {
+    throw invalidBody("the body is not valid JSON");
+  }
+  if (typeof body !== "object" || body === null || Array.isArray(body)) {
+    throw invalidBody("the body must be a JSON object");
+  }
+  return body as Record<string, unknown>;
+}
+
+function invalidBody(message: string): ApiError {
+  return new ApiError("INVALID_INPUT", { details: [{ field: "", message }] });
+}
+
+/** Validates a value. @throws {ApiError} INVALID_INPUT with every invalid field named */
+export function parse<T>(schema: ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw new ApiError("INVALID_INPUT", { details: fieldErrors(result.error) });
+}
+
+function fieldErrors(error: ZodError): FieldError[] {
+  return error.issues.flatMap((issue) =>
+    issue.code === "unrecognized_keys"
+      ? issue.keys.map((key) => ({
+        field: [...issue.path, key].join("."),
+        message: "unknown field",
+      }))
+      : [{ field: issue.path.join("."), message: issue.message }]
+  );
+}
+
+/**
+ * The client's address as the platform vouches for it: the header named by CABINA_CLIENT_IP_HEADER.
+ * Null without that variable: then all clients share one bucket.
+ */
+export function clientAddress(request: Request): string | null {
+  const header = optionalEnv("CABINA_CLIENT_IP_HEADER");
+  return header === undefined ? null : request.headers.get(header)?.split(",")[0]?.trim() || null;
+}

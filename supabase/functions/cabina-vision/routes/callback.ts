@@ -1,0 +1,99 @@
+import { Buffer } from "node:buffer";
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { z } from "zod";
+import { rpc } from "../../_shared/database.ts";
+import { ApiError } from "../../_shared/errors.ts";
+import { type AppContext, inBackground, ok, readJson } from "../../_shared/http.ts";
+import { getProvider, webhookKey } from "../config.ts";
+import { runFileTasks } from "../files.ts";
+import { settle } from "../finish.ts";
+import { callbackQuery } from "../schemas.ts";
+
+/** A row of `find_attempt`. */
+interface Attempt {
+  attempt_id: number;
+  task_id: string | null;
+  api_key: string | null;
+  is_finished: boolean;
+}
+
+/** Signed timestamps may be this old or early. */
+const TOLERANCE_SECONDS = 300;
+
+const body = z.looseObject({
+  taskId: z.string().optional(),
+  task_id: z.string().optional(),
+  data: z.looseObject({ taskId: z.string().optional(), task_id: z.string().optional() }).nullish(),
+});
+
+/**
+ * `POST /cabina-vision/callback?generation=&attempt=&token=`: the provider says that a task is over.
+ * Only a hint: after token and signature, the provider itself is asked. Answered at once, since the
+ * provider waits 15 seconds; if the work behind it dies, polls and the sweeper do it.
+ */
+export async function postCallback(c: AppContext) {
+  const query = callbackQuery.safeParse(c.req.query());
+  if (!query.success) throw new ApiError("UNAUTHENTICATED");
+  const { generation, attempt: number, token } = query.data;
+  const [attempt] = await rpc<Attempt[]>("find_attempt", {
+    p_generation_id: generation,
+    p_attempt: number,
+    p_token: token,
+  });
+  if (attempt === undefined) throw new ApiError("UNAUTHENTICATED");
+
+  const message = body.safeParse(await readJson(c.req.raw, 256 * 1024));
+  const named = message.success ? taskIds(message.data) : [];
+  const key = webhookKey();
+  if (key !== undefined && !isSigned(c.req.raw.headers, named, key)) {
+    throw new ApiError("UNAUTHENTICATED");
+  }
+
+  const taskId = attempt.task_id ?? named[0];
+  c.get("logFields").generation_id = generation;
+  // Duplicates, and messages about another task than the attempt's, change nothing.
+  const isForeign = attempt.task_id !== null && named.some((id) => id !== attempt.task_id);
+  if (attempt.is_finished || isForeign || taskId === undefined || attempt.api_key === null) {
+    return ok(c, { received: true });
+  }
+
+  const task = {
+    attempt_id: attempt.attempt_id,
+    generation_id: generation,
+    task_id: taskId,
+    api_key: attempt.api_key,
+    attempt: number,
+    seconds_since_submission: 0,
+  };
+  inBackground(
+    settle(
+      getProvider(),
+      task,
+      // A task that we first hear of here is ours only if the provider's own record of it carries the
+      // address that we gave out for this attempt.
+      (state) => attempt.task_id !== null || state.request.includes(token),
+    ).then(() => runFileTasks(5)),
+  );
+  return ok(c, { received: true });
+}
+
+/** The places where the provider's pages and samples put the task id. */
+function taskIds(message: z.infer<typeof body>): string[] {
+  const ids = [message.data?.taskId, message.data?.task_id, message.taskId, message.task_id];
+  return ids.filter((id) => id !== undefined);
+}
+
+/**
+ * Verifies `x-webhook-signature`: standard Base64 of HMAC-SHA256(key, task id + "." + timestamp), the
+ * timestamp being `x-webhook-timestamp` in Unix seconds. The body is not signed, so its task ids must
+ * agree and nothing else in it is believed.
+ */
+export function isSigned(headers: Headers, ids: string[], key: string, now = Date.now()): boolean {
+  const timestamp = headers.get("x-webhook-timestamp") ?? "";
+  const signature = Buffer.from(headers.get("x-webhook-signature") ?? "", "base64");
+  const [id] = ids;
+  if (id === undefined || ids.some((other) => other !== id)) return false;
+  if (!(Math.abs(now / 1000 - Number(timestamp || NaN)) <= TOLERANCE_SECONDS)) return false;
+  const expected = createHmac("sha256", key).update(`${id}.${timestamp}`).digest();
+  return signature.length === expected.length && timingSafeEqual(signature, expected);
+}

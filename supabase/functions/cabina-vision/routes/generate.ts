@@ -1,0 +1,116 @@
+import { authenticate } from "../../_shared/auth.ts";
+import { rpc } from "../../_shared/database.ts";
+import { ApiError, invalidField, languageOf } from "../../_shared/errors.ts";
+import {
+  type AppContext,
+  clientAddress,
+  inBackground,
+  ok,
+  parse,
+  readJson,
+  timed,
+} from "../../_shared/http.ts";
+import { firstBytes, remove, store } from "../../_shared/storage.ts";
+import { getProvider } from "../config.ts";
+import { dispatchQueued } from "../dispatch.ts";
+import { type GenerationStatus, isFinished, toAnswer } from "../generations.ts";
+import { readDataUrl, sha256, sniffPhoto } from "../photo.ts";
+import { checkRequest, generateRequest } from "../schemas.ts";
+import { waitForGeneration } from "../wait.ts";
+import { check } from "./check.ts";
+
+/** A 7 MB photo in base64 and the fields around it. */
+const MAX_BODY_BYTES = 10 * 1024 * 1024;
+/** Each request sends its own photo on its way, and one more that may have been left behind. */
+const DISPATCH_LIMIT = 2;
+
+/** `POST /cabina-vision`: generate, or check when `action` says so. */
+export async function postRoot(c: AppContext) {
+  const [{ userId }, body] = await Promise.all([
+    timed(c, "auth", authenticate(c.req.raw)),
+    readJson(c.req.raw, MAX_BODY_BYTES),
+  ]);
+  if (body.action === "check") return await check(c, parse(checkRequest, body), userId);
+
+  const request = parse(generateRequest, body);
+  if (request.user_id !== undefined && request.user_id !== userId) throw new ApiError("FORBIDDEN");
+  const isForEvent = request.event_id !== undefined || request.event_slug !== undefined;
+  if (userId === null && !isForEvent) throw new ApiError("UNAUTHENTICATED");
+  const provider = getProvider(); // Not configured: nothing is charged.
+
+  const photo = await timed(
+    c,
+    "photo",
+    request.user_photo !== undefined
+      ? storeInlinePhoto(request.user_photo, isForEvent ? null : userId)
+      : checkUploadedPhoto(request.photo_path!),
+  );
+
+  let status: GenerationStatus;
+  try {
+    status = await timed(
+      c,
+      "begin",
+      rpc<GenerationStatus>("begin_generation", {
+        p_style_id: request.model_id,
+        p_aspect_ratio: request.aspect_ratio,
+        p_photo_path: photo.path,
+        p_photo_hash: photo.hash,
+        p_user_id: userId,
+        p_event_id: request.event_id ?? null,
+        p_event_slug: request.event_slug ?? null,
+        p_event_key: request.k ?? null,
+        p_guest_id: request.guest_id ?? null,
+        p_idempotency_key: request.idempotency_key ?? null,
+        p_client_address: clientAddress(c.req.raw),
+        p_request_id: c.get("requestId"),
+      }),
+    );
+  } catch (error) {
+    if (photo.hash !== null) inBackground(remove("user_photos", [photo.path]));
+    throw error;
+  }
+  // The same request again: its first photo is the one that counts.
+  if (photo.hash !== null && status.photo_path !== photo.path) {
+    inBackground(remove("user_photos", [photo.path]));
+  }
+
+  c.get("logFields").generation_id = status.generation_id;
+  const dispatch = dispatchQueued(provider, DISPATCH_LIMIT);
+  inBackground(dispatch);
+  if (request.wait > 0 && !isFinished(status)) {
+    await dispatch.catch(() => {}); // The sweeper dispatches what this could not.
+    status = await waitForGeneration(provider, status, isForEvent ? null : userId, request.wait);
+  }
+  const answer = await toAnswer(status, languageOf(c.req.header("accept-language")));
+  return ok(c, answer, isFinished(status) ? 200 : 202);
+}
+
+interface Photo {
+  path: string;
+  /** sha-256 of the bytes of a data URL; null when the client uploaded the photo itself. */
+  hash: string | null;
+}
+
+async function storeInlinePhoto(dataUrl: string, userId: string | null): Promise<Photo> {
+  const { bytes, type } = readDataUrl(dataUrl);
+  const hash = await sha256(bytes);
+  const folder = userId ?? `guests/${crypto.randomUUID().replaceAll("-", "")}`;
+  const path = `${folder}/${crypto.randomUUID()}.${type.extension}`;
+  await store("user_photos", path, bytes, { contentType: type.contentType, upsert: false });
+  return { path, hash };
+}
+
+/** Looks at the first bytes of an upload before anybody is charged for it. */
+async function checkUploadedPhoto(path: string): Promise<Photo> {
+  const head = await firstBytes("user_photos", path, 12);
+  if (head === null) {
+    throw invalidField("photo_path", "nothing was uploaded there, or it was removed");
+  }
+  if (sniffPhoto(head) === null) {
+    throw new ApiError("INVALID_IMAGE", {
+      details: [{ field: "photo_path", message: "not a JPEG, PNG or WebP picture" }],
+    });
+  }
+  return { path, hash: null };
+}
