@@ -26,7 +26,7 @@ const envelope = z.looseObject({
   code: z.coerce.number(),
   msg: z.string().nullish(),
   message: z.string().nullish(),
-  data: z.unknown(),
+  data: z.unknown().optional(),
 });
 
 type Answer =
@@ -195,8 +195,8 @@ export function createKie(options: KieOptions): Provider {
 
 const taskRecord = z.looseObject({
   state: z.string(),
-  param: z.unknown(),
-  resultJson: z.unknown(),
+  param: z.unknown().optional(),
+  resultJson: z.unknown().optional(),
   failCode: z.coerce.string().nullish(),
   failMsg: z.string().nullish(),
   createTime: z.number().nullish(),

@@ -1,0 +1,107 @@
+import { randomInt } from "node:crypto";
+import { SignJWT } from "jose";
+import sharp from "sharp";
+import { callFunction, eventually, sql, stack } from "./stack.ts";
+
+/** A real photograph-like JPEG, small. */
+export async function makePhoto(width = 480, height = 640): Promise<Uint8Array<ArrayBuffer>> {
+  const noise = { type: "gaussian" as const, mean: 128, sigma: 40 };
+  return new Uint8Array(
+    await sharp({ create: { width, height, channels: 3, background: "#c08060", noise } }).jpeg()
+      .toBuffer(),
+  );
+}
+
+/** The same as a data URL. */
+export function toDataUrl(bytes: Uint8Array, type = "image/jpeg"): string {
+  return `data:${type};base64,${Buffer.from(bytes).toString("base64")}`;
+}
+
+interface EventOptions {
+  credits?: number;
+  columns?: Record<string, unknown>;
+}
+
+/** An event of its own partner, with credits moved through the ledger. */
+export async function createEvent({ credits = 5, columns = {} }: EventOptions = {}) {
+  const slug = `test-${randomInt(2 ** 40).toString(36)}`;
+  const [partner] = await sql`insert into partners (name) values (${slug}) returning id`;
+  const [event] = await sql`
+    insert into events ${
+    sql({ event_name: slug, event_slug: slug, partner_id: partner!.id, ...columns } as never)
+  }
+    returning id, event_slug, access_key`;
+  if (credits > 0) {
+    await sql`select private.grant_partner_credits(${
+      partner!.id
+    }, ${credits}, ${`test:${slug}`}, null, 'test')`;
+    await sql`select private.allocate_event_credits(${
+      event!.id
+    }, ${credits}, ${`test:${slug}:event`})`;
+  }
+  return {
+    id: event!.id as string,
+    slug: event!.event_slug as string,
+    key: event!.access_key as string,
+    partnerId: partner!.id as string,
+  };
+}
+
+/** Credits that an event has used, by its row. */
+export async function creditsUsed(eventId: string): Promise<number> {
+  const [row] = await sql`select credits_used from events where id = ${eventId}`;
+  return row!.credits_used;
+}
+
+/** A person with a confirmed address (and so the bonus of 500), and a token for them. */
+export async function createPerson(columns: { role?: string } = {}) {
+  const id = crypto.randomUUID();
+  const email = `${id}@example.test`;
+  await sql`insert into auth.users (id, email, email_confirmed_at) values (${id}, ${email}, now())`;
+  if (columns.role !== undefined) {
+    await sql`update profiles set role = ${columns.role} where id = ${id}`;
+  }
+  return { id, email, token: await mintToken(id, email) };
+}
+
+/** A token as auth would issue it. */
+export function mintToken(id: string, email: string, secret = stack.jwt_secret, expires = "1h") {
+  return new SignJWT({ role: "authenticated", aud: "authenticated", email, sub: id })
+    .setProtectedHeader({ alg: "HS256", typ: "JWT", kid: "local" })
+    .setIssuedAt().setExpirationTime(expires).sign(new TextEncoder().encode(secret));
+}
+
+/** Credits of a person, by their row. */
+export async function creditsOf(personId: string): Promise<number> {
+  const [row] = await sql`select credits from profiles where id = ${personId}`;
+  return row!.credits;
+}
+
+/** A valid guest request; what a test is about is overridden. */
+export async function guestRequest(eventSlug: string, changes: Record<string, unknown> = {}) {
+  return {
+    user_photo: toDataUrl(await makePhoto()),
+    model_id: "pb_a",
+    event_slug: eventSlug,
+    guest_id: `guest_${randomInt(2 ** 40).toString(36)}`,
+    ...changes,
+  };
+}
+
+/** Polls `check` until the generation is finished. */
+export async function finished(generationId: string, token?: string) {
+  return await eventually(`the end of ${generationId}`, async () => {
+    const { body } = await callFunction(
+      "cabina-vision",
+      { action: "check", generation_id: generationId },
+      token === undefined ? {} : { token },
+    );
+    return ["success", "fail"].includes(body.state) && body;
+  });
+}
+
+/** Fails when any balance differs from its ledger. */
+export async function assertAuditEmpty(): Promise<void> {
+  const rows = await sql`select * from credit_audit()`;
+  if (rows.length > 0) throw new Error(`the audit found ${JSON.stringify(rows)}`);
+}

@@ -1,0 +1,118 @@
+import { readFileSync } from "node:fs";
+import { createClient, type SupabaseClient } from "@supabase/supabase-js";
+import postgres from "postgres";
+
+interface Stack {
+  api_url: string;
+  db_url: string;
+  publishable_key: string;
+  secret_key: string;
+  jwt_secret: string;
+  sim_url: string;
+}
+
+const path = Deno.env.get("CABINA_STACK");
+if (path === undefined) {
+  throw new Error(
+    "CABINA_STACK is not set: run npm test, or name the stack.json of a running stack",
+  );
+}
+
+/** The stack under test. */
+export const stack: Stack = JSON.parse(readFileSync(path, "utf8"));
+
+/**
+ * Registers a test. Connections to the database and the stack are shared by the tests of a file, so
+ * what one leaves open is no leak.
+ */
+export function test(name: string, body: () => Promise<void>): void {
+  Deno.test({ name, fn: body, sanitizeOps: false, sanitizeResources: false });
+}
+
+/** The database, as the operator's role. */
+export const sql = postgres(stack.db_url, { max: 4, onnotice: () => {} });
+
+/** A client with the rights of the service. */
+export const service: SupabaseClient = anonymousClient(stack.secret_key);
+
+/** A client without a session. */
+export function anonymousClient(key = stack.publishable_key): SupabaseClient {
+  return createClient(stack.api_url, key, {
+    auth: { persistSession: false, autoRefreshToken: false },
+  });
+}
+
+/** What a function answered. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // deno-lint-ignore no-explicit-any -- tests look into answers of any shape
+  body: any;
+}
+
+interface CallOptions {
+  method?: string;
+  token?: string;
+  apikey?: string | null;
+  headers?: Record<string, string>;
+  rawBody?: BodyInit;
+}
+
+/** Calls a function. Sends the publishable key unless told otherwise. */
+export async function callFunction(
+  route: string,
+  body?: unknown,
+  options: CallOptions = {},
+): Promise<Answer> {
+  const apikey = options.apikey === undefined ? stack.publishable_key : options.apikey;
+  const payload = options.rawBody ?? (body === undefined ? undefined : JSON.stringify(body));
+  const response = await fetch(`${stack.api_url}/functions/v1/${route}`, {
+    method: options.method ?? "POST",
+    headers: {
+      ...(payload !== undefined && { "content-type": "application/json" }),
+      ...(apikey !== null && { apikey }),
+      ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),
+      ...options.headers,
+    },
+    ...(payload !== undefined && { body: payload }),
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text.startsWith("{") ? JSON.parse(text) : text,
+  };
+}
+
+/** Runs one sweep, as the scheduler does. */
+export function sweep(): Promise<Answer> {
+  return callFunction("cabina-vision/sweep", {}, { apikey: stack.secret_key });
+}
+
+/** Polls until `probe` returns something other than undefined or false. */
+export async function eventually<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false>,
+  seconds = 30,
+): Promise<T> {
+  const deadline = Date.now() + seconds * 1000;
+  while (Date.now() < deadline) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${what} did not happen within ${seconds} s`);
+}
+
+/** Tells the provider's simulator how to behave; without settings, normally again. */
+export async function controlProvider(settings?: Record<string, unknown>): Promise<void> {
+  const response = await fetch(`${stack.sim_url}/kie/_control`, {
+    method: settings === undefined ? "DELETE" : "POST",
+    ...(settings !== undefined && {
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(settings),
+    }),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`the simulator refused ${JSON.stringify(settings)}: ${text}`);
+}
