@@ -1,6 +1,7 @@
 import type { PostgrestError, SupabaseClient } from "@supabase/supabase-js";
 import { createAdminClient } from "@supabase/server/core";
 import { ApiError, isErrorCode } from "./errors.ts";
+import { fetchOnce } from "./fetch.ts";
 
 /** Longest wait for the database or storage, headers and body. */
 const TIMEOUT_MS = 20_000;
@@ -13,7 +14,7 @@ export function admin(): SupabaseClient {
     supabaseOptions: {
       global: {
         fetch: (input, init) =>
-          fetch(input, {
+          fetchOnce(input, {
             ...init,
             signal: AbortSignal.any([
               AbortSignal.timeout(TIMEOUT_MS),

@@ -11,7 +11,6 @@ const TIMEOUT_MS = 60_000;
 interface DownloadOptions {
   hosts: string[];
   userAgent: string;
-  fetch: typeof fetch;
   /** Asks for a fresh link in place of a dead one; null when there is none. */
   renew(url: string): Promise<string | null>;
 }
@@ -47,7 +46,7 @@ async function open(url: string, options: DownloadOptions): Promise<Picture> {
   if (protocol !== "https:" && !isLoopback(url)) throw new Error("result links must be https");
 
   // No API key: result hosts are plain file servers. No redirects: they would leave the allow list.
-  const response = await options.fetch(url, {
+  const response = await fetch(url, {
     headers: { "user-agent": options.userAgent },
     redirect: "error",
     signal: AbortSignal.timeout(TIMEOUT_MS),

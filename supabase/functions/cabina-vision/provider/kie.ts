@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { fetchOnce } from "../../_shared/fetch.ts";
 import { describeError } from "../../_shared/log.ts";
 import { adviceFor, canRetryTask, isContentRefusal } from "./kie_codes.ts";
 import { openPicture } from "./download.ts";
@@ -15,7 +16,6 @@ export interface KieOptions {
   uploadUrl: string | null;
   /** host[:port] of result files; anything else is never fetched. */
   resultHosts: string[];
-  fetch?: typeof fetch;
 }
 
 const USER_AGENT = "cabina/1.0 (+https://supabase.com/docs/guides/functions)";
@@ -59,8 +59,6 @@ function inputFor(job: PictureJob): Record<string, unknown> {
 
 /** A client of Kie.ai. */
 export function createKie(options: KieOptions): Provider {
-  const send = options.fetch ?? fetch;
-
   async function call(
     url: string,
     apiKey: string,
@@ -71,7 +69,8 @@ export function createKie(options: KieOptions): Provider {
     let text: string;
     try {
       // The signal covers headers and body: a body that stalls is no answer either.
-      response = await send(url, {
+      // Once: a creation that is sent again may be billed again.
+      response = await fetchOnce(url, {
         ...init,
         headers: { authorization: `Bearer ${apiKey}`, "user-agent": USER_AGENT, ...init.headers },
         signal: AbortSignal.timeout(timeoutMs),
@@ -158,7 +157,6 @@ export function createKie(options: KieOptions): Provider {
       openPicture(urls, {
         hosts: options.resultHosts,
         userAgent: USER_AGENT,
-        fetch: send,
         async renew(url) {
           const answer = await call(
             `${options.apiUrl}/api/v1/common/download-url`,
