@@ -33,14 +33,16 @@ begin
 
   select * into strict v_settings from private.settings;
 
-  select * into v_generation
+  -- The join keeps a style whose prompt was taken away from blocking the queue.
+  select generations.* into v_generation
   from public.generations
+  join public.identity_prompts on identity_prompts.id = generations.style_id
   where generations.status = 'queued'
     and generations.run_at <= now()
     and generations.created_at > now() - interval '12 minutes'
   order by generations.run_at, generations.created_at, generations.id
   limit 1
-  for no key update skip locked;
+  for no key update of generations skip locked;
   if not found then
     return;
   end if;
@@ -106,7 +108,7 @@ declare
   v_key_id uuid;
 begin
   update private.generation_attempts
-  set status = 'submitted', task_id = p_task_id, submitted_at = now(), next_check_at = now() + interval '10 seconds'
+  set status = 'submitted', task_id = p_task_id, submitted_at = now(), next_check_at = now() + interval '3 seconds'
   where generation_attempts.id = p_attempt_id and generation_attempts.status = 'claimed'
   returning generation_attempts.api_key_id into v_key_id;
 
@@ -179,7 +181,7 @@ returns table (attempt_id bigint, task_id text, api_key text, is_finished boolea
 language sql stable security definer set search_path = ''
 as $$
   select generation_attempts.id, generation_attempts.task_id, api_key_pool.api_key,
-    generations.status = 'succeeded' or generation_attempts.status = 'failed'
+    generations.status = 'succeeded'
   from private.generation_attempts
   join public.generations on generations.id = generation_attempts.generation_id
   left join public.api_key_pool on api_key_pool.id = generation_attempts.api_key_id

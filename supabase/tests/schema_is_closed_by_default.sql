@@ -24,7 +24,7 @@ $$;
 
 -- Catalogue names sort by another collation than the literals that they are compared with.
 create temporary view our_tables as
-  select pg_class.oid, pg_namespace.nspname collate "default" as schema_name, pg_class.relname collate "default" as name,
+  select pg_class.oid, pg_namespace.nspname::text collate "default" as schema_name, pg_class.relname::text collate "default" as name,
     pg_class.relkind, pg_class.reloptions
   from pg_class
   join pg_namespace on pg_namespace.oid = pg_class.relnamespace
@@ -32,13 +32,13 @@ create temporary view our_tables as
 
 create temporary view our_columns as
   select our_tables.oid, our_tables.schema_name, our_tables.name as table_name,
-    pg_attribute.attname collate "default" as name, pg_attribute.attnum
+    pg_attribute.attname::text collate "default" as name, pg_attribute.attnum
   from our_tables
   join pg_attribute on pg_attribute.attrelid = our_tables.oid
   where pg_attribute.attnum > 0 and not pg_attribute.attisdropped;
 
 create temporary view our_functions as
-  select pg_proc.oid, pg_namespace.nspname collate "default" as schema_name, pg_proc.proname collate "default" as name,
+  select pg_proc.oid, pg_namespace.nspname::text collate "default" as schema_name, pg_proc.proname::text collate "default" as name,
     pg_proc.prosecdef, pg_proc.proconfig,
     coalesce(pg_proc.proacl, acldefault('f', pg_proc.proowner)) as acl
   from pg_proc

@@ -105,9 +105,7 @@ test("progress never runs backwards", async () => {
 });
 
 test("a photo that the provider cannot make costs nothing, and the guest reads why", async () => {
-  await controlProvider({
-    fail: { rate: 1, failCode: "422", failMsg: "content policy violation" },
-  });
+  await controlProvider({ fail: { fail_code: "422", fail_msg: "content policy violation" } });
   try {
     const event = await createEvent();
     const { body } = await callFunction("cabina-vision", await guestRequest(event.slug));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { assertAuditEmpty, createEvent, creditsUsed, finished, guestRequest } from "./fixtures.ts";
-import { callFunction, controlProvider, eventually, sql, sweep, test } from "./stack.ts";
+import { assertAuditEmpty, createEvent, creditsUsed, guestRequest } from "./fixtures.ts";
+import { callFunction, controlProvider, eventually, sql, stack, sweep, test } from "./stack.ts";
 
 /** Begins a photo whose callbacks never come. */
 async function beginWithoutCallback(eventSlug: string): Promise<string> {
@@ -20,6 +20,18 @@ function sweptToTheEnd(generationId: string) {
   });
 }
 
+/** Whether the provider has the picture of a generation, by its own record. */
+async function isMadeByProvider(generationId: string): Promise<boolean> {
+  const [task] = await sql`
+    select task_id, api_key from private.generation_attempts
+    join api_key_pool on api_key_pool.id = api_key_id where generation_id = ${generationId}`;
+  if (!task?.task_id) return false;
+  const record = await fetch(`${stack.sim_url}/kie/api/v1/jobs/recordInfo?taskId=${task.task_id}`, {
+    headers: { authorization: `Bearer ${task.api_key}` },
+  });
+  return (await record.json()).data?.state === "success";
+}
+
 test("the callback alone finishes a photo", async () => {
   const event = await createEvent();
   const { body } = await callFunction("cabina-vision", await guestRequest(event.slug));
@@ -31,7 +43,7 @@ test("the callback alone finishes a photo", async () => {
 });
 
 test("the sweeper alone finishes a photo whose callback never came", async () => {
-  await controlProvider({ callbacks: { mode: "missing" } });
+  await controlProvider({ callbacks: { when: "never" } });
   try {
     const event = await createEvent();
     const row = await sweptToTheEnd(await beginWithoutCallback(event.slug));
@@ -42,38 +54,56 @@ test("the sweeper alone finishes a photo whose callback never came", async () =>
   }
 });
 
-test("a claim whose process died goes back to the queue and is made", async () => {
-  const event = await createEvent();
-  const id = await beginWithoutCallback(event.slug);
-  await eventually("the dispatch", async () => {
-    const [row] =
-      await sql`select count(*)::int from private.generation_attempts where generation_id = ${id}`;
-    return row!.count === 1;
-  });
-  await finished(id);
-  // As if the process had been killed between claim and submission, long enough ago.
-  await sql`update generations set status = 'processing', succeeded_at = null, image_url = null where id = ${id}`;
-  await sql`
-    update private.generation_attempts
-    set status = 'claimed', claimed_at = now() - interval '3 minutes', finished_at = null, task_id = null
-    where generation_id = ${id}`;
-  const row = await sweptToTheEnd(id);
-  assert.equal(row!.status, "succeeded");
-  const attempts =
-    await sql`select status from private.generation_attempts where generation_id = ${id} order by attempt`;
-  assert.deepEqual(attempts.map((a) => a.status), ["abandoned", "succeeded"]);
-});
-
-test("past its deadline a photo is refunded; one that comes later is free", async () => {
-  await controlProvider({ callbacks: { mode: "missing" } });
+test("a create whose answer was lost is not repeated at once, but is made in the end", async () => {
+  await controlProvider({ create: { kind: "drop", next: 1 } });
   try {
     const event = await createEvent();
     const id = await beginWithoutCallback(event.slug);
-    await eventually("the submission", async () => {
-      const [row] =
-        await sql`select status from private.generation_attempts where generation_id = ${id}`;
-      return row?.status === "submitted";
+    const attempts = () =>
+      sql`select status from private.generation_attempts where generation_id = ${id} order by attempt`;
+    await eventually("the claim", async () => (await attempts()).length === 1);
+    await sweep();
+    assert.deepEqual(
+      (await attempts()).map((a) => a.status),
+      ["claimed"],
+      "its callback may still come",
+    );
+
+    await sql`
+      update private.generation_attempts set claimed_at = now() - interval '3 minutes'
+      where generation_id = ${id}`;
+    assert.equal((await sweptToTheEnd(id))!.status, "succeeded");
+    assert.deepEqual((await attempts()).map((a) => a.status), ["abandoned", "succeeded"]);
+    assert.equal(await creditsUsed(event.id), 1);
+  } finally {
+    await controlProvider();
+  }
+});
+
+test("a task whose id never reached us is recovered by its callback", async () => {
+  await controlProvider({ create: { kind: "drop", accepted: true, next: 1 } });
+  try {
+    const event = await createEvent();
+    const id = await beginWithoutCallback(event.slug);
+    await eventually("the callback", async () => {
+      const [row] = await sql`select status from generations where id = ${id}`;
+      return row!.status === "succeeded";
     });
+    const attempts =
+      await sql`select status, task_id from private.generation_attempts where generation_id = ${id}`;
+    assert.deepEqual([attempts.length, attempts[0]!.status], [1, "succeeded"]);
+    assert.notEqual(attempts[0]!.task_id, null);
+  } finally {
+    await controlProvider();
+  }
+});
+
+test("past its deadline a photo is refunded; one that comes later is free", async () => {
+  await controlProvider({ callbacks: { when: "never" } });
+  try {
+    const event = await createEvent();
+    const id = await beginWithoutCallback(event.slug);
+    await eventually("the picture at the provider", () => isMadeByProvider(id));
     await sql`update private.generation_attempts set next_check_at = 'infinity' where generation_id = ${id}`;
     await sql`update generations set created_at = now() - interval '16 minutes' where id = ${id}`;
     await sweep();
@@ -99,7 +129,7 @@ test("past its deadline a photo is refunded; one that comes later is free", asyn
 });
 
 test("a forged callback is refused and changes nothing", async () => {
-  await controlProvider({ callbacks: { mode: "missing" }, latency: { mode: "fixed", ms: 60000 } });
+  await controlProvider({ callbacks: { when: "never" }, latency: { kind: "fixed", ms: 600000 } });
   try {
     const event = await createEvent();
     const id = await beginWithoutCallback(event.slug);

@@ -104,15 +104,19 @@ export async function eventually<T>(
   throw new Error(`${what} did not happen within ${seconds} s`);
 }
 
-/** Tells the provider's simulator how to behave; without settings, normally again. */
-export async function controlProvider(settings?: Record<string, unknown>): Promise<void> {
+/** Tells the provider's simulator how to behave; without settings, well again. Ten times faster than life. */
+export async function controlProvider(settings: Record<string, unknown> = {}): Promise<void> {
+  await fetch(`${stack.sim_url}/kie/_control`, { method: "DELETE" });
   const response = await fetch(`${stack.sim_url}/kie/_control`, {
-    method: settings === undefined ? "DELETE" : "POST",
-    ...(settings !== undefined && {
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(settings),
-    }),
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ scale: 0.1, ...settings }),
   });
   const text = await response.text();
-  if (!response.ok) throw new Error(`the simulator refused ${JSON.stringify(settings)}: ${text}`);
+  if (!response.ok) {
+    throw new Error(`the simulator refused ${JSON.stringify(settings)}: ${text}`);
+  }
 }
+
+// Whatever another file left behind.
+await controlProvider();
