@@ -74,7 +74,7 @@ async function main(): Promise<void> {
     generation = await call<Generation>(supabase, "cabina-vision", {
       action: "check",
       generation_id: generation.generation_id,
-      wait: 1,
+      wait: 0.5,
     });
     bar.draw(generation);
   }
