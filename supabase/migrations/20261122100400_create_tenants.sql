@@ -108,7 +108,10 @@ create table public.events (
   constraint events_config_gallery_known check (coalesce(config ->> 'gallery', 'during') in ('during', 'open', 'closed')),
   constraint events_config_moderation_known check (coalesce(config ->> 'moderation', 'off') in ('off', 'before')),
   constraint events_config_access_known check (coalesce(config ->> 'access', 'link') in ('link', 'key')),
-  constraint events_config_limits_is_object check (jsonb_typeof(coalesce(config -> 'limits', '{}')) = 'object')
+  constraint events_config_limits_is_object check (jsonb_typeof(coalesce(config -> 'limits', '{}')) = 'object'),
+  constraint events_config_limits_are_whole_numbers check (
+    not jsonb_path_exists(config, '$.limits.* ? (@.type() != "number" || @ < 0 || @ > 1000000 || @.floor() != @)')
+  )
 )
 -- Half-empty pages keep the charge of every photo a heap-only update.
 with (fillfactor = 50);

@@ -68,6 +68,8 @@ begin
       private.gallery_open_until(events.config, events.end_date, events.closed_at)
     from public.events
     where events.id = new.event_id
+    -- An event that is being closed at this moment must not miss the photo.
+    for share
     on conflict (generation_id) do update set image_url = excluded.image_url;
   end if;
   return null;

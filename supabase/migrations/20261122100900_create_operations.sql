@@ -81,13 +81,26 @@ comment on constraint file_tasks_bucket_path_key on private.file_tasks is 'One f
 
 create function private.plan_file_removal(p_bucket text, p_path text)
 returns void
-language sql set search_path = ''
+language plpgsql set search_path = ''
 as $$
-  insert into private.file_tasks (action, bucket, path)
-  values ('remove', p_bucket, p_path)
-  on conflict (bucket, path) do update set action = 'remove', to_bucket = null, run_at = now(), tries = 0;
+declare
+  v_run_at timestamptz;
+begin
+  -- Somebody may be moving the file at this moment: what arrives by that move must be removed too, so
+  -- the removal waits until the move's lease is over.
+  select greatest(now(), max(file_tasks.run_at)) into v_run_at
+  from private.file_tasks
+  where file_tasks.path = p_path and file_tasks.action = 'move' and file_tasks.tries > 0;
+
+  -- A new row with a new id: whoever works on the earlier task cannot confirm this one.
+  delete from private.file_tasks where file_tasks.bucket = p_bucket and file_tasks.path = p_path;
+  insert into private.file_tasks (action, bucket, path, run_at)
+  values ('remove', p_bucket, p_path, v_run_at)
+  on conflict (bucket, path) do nothing;
+end;
 $$;
-comment on function private.plan_file_removal(text, text) is 'Has a file removed; a removal planned already is brought forward.';
+comment on function private.plan_file_removal(text, text) is
+  'Has a file removed; whatever was planned for it before is forgotten.';
 
 create table private.outbox (
   id bigint generated always as identity,

@@ -97,7 +97,10 @@ begin
   where secrets.name = 'bonus_pepper'
   on conflict do nothing;
 
-  if found and v_bonus > 0 then
+  -- Once per mailbox, and once per account whatever mailbox it moves to.
+  if found and v_bonus > 0 and not exists (
+    select from private.credit_movements where credit_movements.idempotency_key = 'signup_bonus:' || new.id
+  ) then
     perform private.post_movement(
       'signup_bonus', 'issued', null, 'user', new.id, v_bonus, 'signup_bonus:' || new.id
     );

@@ -63,7 +63,16 @@ begin
 
   if p_generation.status = 'succeeded' then
     v_status.image_url := p_generation.image_url;
-    v_status.image_bucket := case p_generation.visibility when 'visible' then 'generations' else 'generations_private' end;
+    -- Until a planned move is done, the file is where it was.
+    v_status.image_bucket := coalesce(
+      (
+        select file_tasks.bucket from private.file_tasks
+        where file_tasks.bucket in ('generations', 'generations_private')
+          and file_tasks.path = p_generation.result_path
+          and file_tasks.action = 'move'
+      ),
+      case p_generation.visibility when 'visible' then 'generations' else 'generations_private' end
+    );
     v_status.image_path := p_generation.result_path;
   end if;
 

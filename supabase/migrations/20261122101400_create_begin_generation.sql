@@ -211,6 +211,12 @@ begin
     perform private.refuse('UNAUTHENTICATED', 'Nobody pays for this photo', p_hint => 'Send a user''s token or name an event');
   end if;
 
+  if v_is_for_event and p_idempotency_key is not null and p_guest_id is null then
+    perform private.refuse(
+      'INVALID_INPUT', 'An idempotency_key at an event needs a guest_id', jsonb_build_object('field', 'guest_id')
+    );
+  end if;
+
   -- The same request again is answered before any rule: the event may have ended meanwhile.
   if p_idempotency_key is not null then
     v_event.id := coalesce(p_event_id, (select events.id from public.events where events.event_slug = p_event_slug));
@@ -264,7 +270,7 @@ begin
   -- A data URL (p_photo_hash) was stored by the caller itself. A path from outside counts only in
   -- its owner's folder or when it was issued for this very event.
   if p_photo_hash is null
-    and not coalesce(p_photo_path like p_user_id::text || '/%', false)
+    and not coalesce(p_photo_path like p_user_id::text || '/%' and p_photo_path !~ '(^|/)[.]{1,2}(/|$)', false)
     and not exists (
       select from private.photo_uploads
       where photo_uploads.path = p_photo_path and photo_uploads.event_id = v_event.id

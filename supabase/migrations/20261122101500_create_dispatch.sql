@@ -38,6 +38,7 @@ begin
   from public.generations
   join public.identity_prompts on identity_prompts.id = generations.style_id
   where generations.status = 'queued'
+    and generations.photo_path is not null
     and generations.run_at <= now()
     and generations.created_at > now() - interval '12 minutes'
   order by generations.run_at, generations.created_at, generations.id
@@ -166,7 +167,7 @@ begin
   end if;
   if p_key_action = 'disable' then
     perform private.raise_alert(
-      'provider_key_disabled', v_attempt.api_key_id::text, format('The provider refused a key of account %s: %s', v_attempt.account, p_detail)
+      'provider_key_disabled', coalesce(v_attempt.api_key_id::text, v_attempt.account), format('The provider refused a key of account %s: %s', v_attempt.account, p_detail)
     );
   end if;
 end;

@@ -63,7 +63,7 @@ begin
   get diagnostics v_abandoned = row_count;
 
   -- Selfies that nobody used, or that outlived their day.
-  select count(private.plan_file_removal(stale.bucket_id, stale.name)) into v_selfies
+  select count(*) into v_selfies
   from (
     select objects.bucket_id, objects.name
     from storage.objects
@@ -74,7 +74,8 @@ begin
         where file_tasks.bucket = objects.bucket_id and file_tasks.path = objects.name
       )
     limit p_limit
-  ) as stale;
+  ) as stale
+  cross join lateral private.plan_file_removal(stale.bucket_id, stale.name);
 
   delete from private.rate_limits where rate_limits.expires_at <= now();
   delete from private.pin_sessions where pin_sessions.expires_at <= now();

@@ -155,12 +155,6 @@ select is(pg_temp.claim(5), '{photo_2}', 'a style whose prompt was taken away do
 insert into public.identity_prompts (id, master_prompt) values ('tap_unprompted', 'Paint U');
 select is(pg_temp.claim(5), '{photo_1}', 'its photos go on when the prompt is back');
 
-select pg_temp.start_over();
-select pg_temp.add_key('tap-key');
-select pg_temp.queue_photo('burst_' || lpad(number::text, 2, '0'), '1 minute') from generate_series(1, 30) as numbers (number);
-select pg_temp.queue_photo('quiet_1', '30 seconds', 'tap-quiet');
-select ok('quiet_1' = any (pg_temp.claim(20)), 'a burst at one event does not starve another event');
-
 -- Which key
 
 select pg_temp.start_over();
@@ -423,7 +417,7 @@ language sql
 as $$ select public.get_generation((pg_temp.photo(p_name)).id); $$;
 
 select is(
-  (pg_temp.seen('photo_3')).queue_position - (pg_temp.seen('photo_1')).queue_position, 2, 'the queue position counts who is ahead'
+  array[(pg_temp.seen('photo_1')).queue_position, (pg_temp.seen('photo_3')).queue_position], '{1,3}', 'the queue position counts who is ahead'
 );
 select is((pg_temp.seen('photo_3')).state, 'waiting', 'a queued photo is waiting');
 select ok(
@@ -440,6 +434,7 @@ select results_eq(
   $$ values ('processing', null::integer, false, true, true) $$,
   'a claimed photo is processing, without a place in the queue, and its progress does not jump'
 );
+select is((pg_temp.seen('photo_3')).queue_position, 2, 'who has been claimed is not ahead any more');
 select public.record_submission((pg_temp.attempt('photo_1')).id, 'tap-task-1');
 select is((pg_temp.seen('photo_1')).is_check_due, false, 'right after it was accepted the provider need not be asked');
 update private.generation_attempts set next_check_at = now() where task_id = 'tap-task-1';

@@ -3,7 +3,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(112);
+select plan(113);
 
 insert into auth.users (id, email)
 values ('8d000000-0000-4000-8000-000000000001', 'user@tap.example'), ('8d000000-0000-4000-8000-000000000002', 'master@tap.example');
@@ -273,6 +273,14 @@ select is((pg_temp.attempt('overtaken', 1)).status, 'failed', 'the overtaken att
 select is(pg_temp.refunds('overtaken'), 0, 'while another attempt runs nothing is refunded');
 select is((pg_temp.fail('overtaken', 2)).state, 'fail', 'the newest attempt fails its photo');
 select is(pg_temp.refunds('overtaken'), 1, 'then the photo is refunded, once');
+
+select pg_temp.begin_photo('stranger');
+select pg_temp.begin_photo('bystander');
+select public.fail_generation((pg_temp.photo('stranger')).id, 'GENERATION_FAILED', (pg_temp.attempt('bystander')).id);
+select is(
+  (pg_temp.attempt('bystander')).status || ', ' || (pg_temp.photo('bystander')).status, 'submitted, processing',
+  'the failure of one photo does not touch the attempts of another'
+);
 
 -- A picture that comes late
 

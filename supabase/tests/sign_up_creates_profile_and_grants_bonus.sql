@@ -176,7 +176,7 @@ select is(pg_temp.credits('7a000000-0000-4000-8000-00000000002c'), 0, 'an accoun
 
 -- A new address
 
-update auth.users set email = 'bob@elsewhere.example' where id = '7a000000-0000-4000-8000-000000000011';
+update auth.users set email = 'bob@elsewhere.example', email_confirmed_at = now() + interval '1 second' where id = '7a000000-0000-4000-8000-000000000011';
 select is(
   (select email from public.profiles where id = '7a000000-0000-4000-8000-000000000011'), 'bob@elsewhere.example',
   'a changed address reaches the profile'

@@ -279,8 +279,8 @@ select results_eq(
 );
 select private.plan_file_removal('generations_private', 'tap/2.png');
 select results_eq(
-  $$ select action, to_bucket, run_at from private.file_tasks where path = 'tap/2.png' $$, $$ values ('remove', null::text, now()) $$,
-  'a removal replaces a move of the same file'
+  $$ select action, to_bucket, run_at from private.file_tasks where path = 'tap/2.png' $$, $$ values ('remove', null::text, now() + interval '30 seconds') $$,
+  'a removal replaces a move of the same file, and waits until nobody can be moving it'
 );
 
 -- Files: confirmations
