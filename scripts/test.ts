@@ -1,0 +1,93 @@
+// `npm test`: every check of the project, on a stack of its own. Words choose steps, --filter
+// chooses Deno tests: `npm test -- pgtap`, `npm test -- deno --filter=rpc`.
+import { checkVersions } from "./check_versions.ts";
+import { type Counts, runPgTap } from "./pgtap.ts";
+import { isolatedEnvironment, startTestStack } from "./stack/testing.ts";
+
+const ROOTS = ["scripts", "examples", "supabase/functions"];
+
+const STEPS: Record<string, () => Promise<Counts>> = {
+  format: () => deno(["fmt", "--check", "--quiet"]),
+  lint: () => deno(["lint", "--quiet"]),
+  types: () => deno(["check", "--quiet", ...ROOTS]),
+  versions: async () => report(await checkVersions()),
+  pgtap: () => runPgTap(),
+  deno: runDenoTests,
+};
+
+/** Runs deno with its output on ours; the step passes when it exits with 0. */
+async function deno(args: string[], env: Record<string, string> = {}): Promise<Counts> {
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args,
+    env: { DENO_NO_UPDATE_CHECK: "1", ...env },
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).output();
+  return success ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+function report(problems: string[]): Counts {
+  for (const problem of problems) console.error(problem);
+  return problems.length > 0 ? { passed: 0, failed: problems.length } : { passed: 1, failed: 0 };
+}
+
+/** Runs the Deno tests against one stack; they find it by CABINA_STACK. */
+async function runDenoTests(): Promise<Counts> {
+  const temp = await Deno.makeTempDir({ prefix: "cabina-run-" });
+  await Deno.chmod(temp, 0o755); // the database's account must reach the folders in it
+  Deno.env.set("TMPDIR", temp);
+  // Tests stand for many people: each says from which address it comes.
+  const stack = await startTestStack({
+    ...await isolatedEnvironment(),
+    CABINA_TRUST_TEST_IP: "1",
+    CABINA_SWEEP_SECONDS: "1",
+  });
+  const junit = `${temp}/report.xml`;
+  const filter = Deno.args.filter((arg) => arg.startsWith("--filter"));
+  try {
+    const { failed } = await deno(
+      [
+        ...["test", "--allow-all", "--no-check", `--junit-path=${junit}`, ...filter],
+        "--ignore=scripts/test.ts", // this file: its name is that of a test to deno
+        ...ROOTS,
+      ],
+      { CABINA_STACK: stack.infoFile },
+    );
+    const counts = countTests(await Deno.readTextFile(junit).catch(() => ""));
+    if (failed > 0) console.log(`The stack's log:\n${stack.log()}`);
+    // A file that cannot be loaded fails the run without being counted.
+    return { passed: counts.passed, failed: Math.max(failed, counts.failed) };
+  } finally {
+    await stack.stop();
+    await Deno.remove(temp, { recursive: true });
+  }
+}
+
+/** Reads the sums that the report's outermost element carries. */
+function countTests(junit: string): Counts {
+  const sum = (name: string) =>
+    Number(new RegExp(`<testsuites[^>]* ${name}="(\\d+)"`).exec(junit)?.[1] ?? 0);
+  const failed = sum("failures") + sum("errors");
+  return { passed: sum("tests") - failed, failed };
+}
+
+const chosen = Deno.args.filter((arg) => !arg.startsWith("--"));
+const unknown = chosen.filter((name) => !Object.hasOwn(STEPS, name));
+if (unknown.length > 0) {
+  console.error(`No such step: ${unknown.join(", ")}. There are: ${Object.keys(STEPS).join(", ")}`);
+  Deno.exit(2);
+}
+const total = { passed: 0, failed: 0 };
+for (const [name, step] of Object.entries(STEPS)) {
+  if (chosen.length > 0 && !chosen.includes(name)) continue;
+  console.log(`\n── ${name}`);
+  const { passed, failed } = await step().catch((error) => {
+    console.error(error instanceof Error ? error.message : error);
+    return { passed: 0, failed: 1 };
+  });
+  total.passed += passed;
+  total.failed += failed;
+}
+console.log(`\n${total.passed} passed, ${total.failed} failed`);
+Deno.exit(total.failed > 0 ? 1 : 0);
