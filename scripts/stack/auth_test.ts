@@ -115,13 +115,13 @@ async function confirmedUser(): Promise<string> {
   return email;
 }
 
-/** The last mail to an address, once it is there. */
+/** The newest mail to an address, once it is there. */
 async function mailTo(email: string): Promise<Mail> {
   let found: Mail | undefined;
   await eventually(`a mail to ${email}`, async () => {
-    const response = await fetch(`${stack.sim_url}/mail`);
-    const mails: Mail[] = await response.json();
-    found = mails.findLast((mail) => mail.to === email);
+    const response = await fetch(`${stack.sim_url}/mail?to=${encodeURIComponent(email)}`);
+    const { mails }: { mails: Mail[] } = await response.json();
+    found = mails[0];
     return found !== undefined;
   });
   assert.ok(found);

@@ -29,8 +29,9 @@ Deno.addSignalListener("SIGTERM", async () => {
   Deno.exit(0);
 });
 
-// A stack that was killed cannot stop its children: they notice that they were orphaned.
-const parent = Deno.ppid;
+// A stack that was killed cannot stop its children: they notice that they were orphaned. Its id is
+// told, because it may have died before this line.
+const parent = Number(Deno.env.get("CABINA_STACK_PID"));
 Deno.unrefTimer(setInterval(() => {
   if (Deno.ppid !== parent) Deno.exit(0);
 }, 500));

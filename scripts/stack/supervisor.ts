@@ -100,6 +100,7 @@ function spawn(program: Program): Child {
     env: {
       ...program.env,
       DENO_SERVE_ADDRESS: `tcp:127.0.0.1:${port}`, // wins over the port a program asks for
+      CABINA_STACK_PID: String(Deno.pid), // for edge-shim.ts
       DENO_NO_UPDATE_CHECK: "1",
       NO_COLOR: "1",
     },
