@@ -65,7 +65,8 @@ function countTests(junit: string): Counts {
   const sum = (name: string) =>
     Number(new RegExp(`<testsuites[^>]* ${name}="(\\d+)"`).exec(junit)?.[1] ?? 0);
   const failed = sum("failures") + sum("errors");
-  return { passed: sum("tests") - failed, failed };
+  const skipped = junit.split("<skipped").length - 1;
+  return { passed: sum("tests") - failed - skipped, failed };
 }
 
 /** Runs the steps that were named, or all, and prints the sums as the last line. */

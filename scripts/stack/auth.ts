@@ -72,7 +72,8 @@ function authSettings(settings: Map<string, TomlValue>) {
     const [table, first, second, deeper] = path.split(".");
     if (table !== "auth" || !first || deeper) continue;
     if (!second) auth[first] = value;
-    else if (first === "email") email[second] = value;
+    // The CLI's newer name of this switch is unknown to lite, which refuses what it does not know.
+    else if (first === "email") email[second === "enabled" ? "enable_signup" : second] = value;
   }
   return { ...auth, email };
 }

@@ -162,7 +162,10 @@ async function stopAbandoned(port: number): Promise<void> {
   const owner = await portOwner(port);
   const dataDir = owner &&
     /\/bin\/postgres -D (.*\/data) -p /.exec(await commandOf(owner.pid))?.[1];
-  if (dataDir && await isAbandoned(dirname(dataDir))) Deno.kill(owner.pid, "SIGINT");
+  if (!dataDir) return;
+  // A folder that was deleted and made again by this start has no pid file of the old server.
+  const isGone = (await readPostmaster(dataDir))?.pid !== owner.pid;
+  if (isGone || await isAbandoned(dirname(dataDir))) Deno.kill(owner.pid, "SIGQUIT");
 }
 
 async function run(server: Server, program: string, args: string[]): Promise<void> {
