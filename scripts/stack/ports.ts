@@ -26,13 +26,20 @@ export async function assertPortFree(port: number, variable: string): Promise<vo
   );
 }
 
-/** A port of 127.0.0.1 that was free a moment ago; the caller must survive losing the race. */
+/**
+ * A port of 127.0.0.1 that was free a moment ago; the caller must survive losing the race. Below the
+ * range from which systems give ports to outgoing connections (32768 and up): one of those would
+ * take the port before it is used.
+ */
 export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  try {
-    return listener.addr.port;
-  } finally {
-    listener.close();
+  while (true) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
   }
 }
 
