@@ -1,0 +1,21 @@
+// `npm run bench -- <name> [--json]`: answers one question with numbers. Without a name: which there are.
+const benches: Record<string, { question: string; run: () => Promise<unknown> }> = {
+  start: {
+    question: "How long does npm start take, cold and warm, and how much memory does it hold?",
+    run: async () => (await import("./bench/start.ts")).benchStart(),
+  },
+};
+
+const [name] = Deno.args.filter((arg) => !arg.startsWith("--"));
+const bench = benches[name ?? ""];
+if (bench === undefined) {
+  console.error(name === undefined ? "Name a bench:" : `There is no bench ${name}. There are:`);
+  for (const [key, { question }] of Object.entries(benches)) console.error(`  ${key}  ${question}`);
+  Deno.exit(2);
+}
+
+const isJson = Deno.args.includes("--json");
+if (!isJson) console.log(bench.question);
+const result = await bench.run();
+if (isJson) console.log(JSON.stringify(result));
+else console.table(result);
