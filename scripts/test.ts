@@ -7,7 +7,7 @@ import { isolatedEnvironment, startTestStack } from "./stack/testing.ts";
 const ROOTS = ["scripts", "examples", "supabase/functions"];
 
 const STEPS: Record<string, () => Promise<Counts>> = {
-  format: () => deno(["fmt", "--check", "--quiet"]),
+  format: () => deno(["fmt", "--check"]),
   lint: () => deno(["lint", "--quiet"]),
   types: () => deno(["check", "--quiet", ...ROOTS]),
   versions: async () => report(await checkVersions()),

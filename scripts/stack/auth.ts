@@ -17,13 +17,13 @@ import type { TomlValue } from "./toml.ts";
  * claims that hosted puts into access tokens, `/admin/users`, and mail that opens on this stack.
  * `settings` are those of `supabase/config.toml`.
  */
-export function createAuth(
+export async function createAuth(
   config: StackConfig,
   keys: StackKeys,
   settings: Map<string, TomlValue>,
   authenticate: Authenticate,
-): Service {
-  const connection = openConnection({ url: dbUrl(config, "supabase_auth_admin"), max: 5 });
+): Promise<Service> {
+  const connection = await openConnection({ url: dbUrl(config, "supabase_auth_admin"), max: 5 });
   const resolveKey = createKeyResolver(keys);
   const sql = connection.driver;
   const redirects = new AsyncLocalStorage<string | null>();

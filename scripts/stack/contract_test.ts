@@ -42,20 +42,22 @@ const SCHEMA = `
     as $$ select generate_series(1, 3) $$;
   create function public.contract_table() returns table (n int) language sql
     as $$ select generate_series(1, 2) $$;
+  create function public.contract_list() returns setof public.contract_rows language sql
+    as $$ select * from public.contract_rows where id = 1 $$;
   create function public.contract_nothing() returns void language sql as $$ select $$;
   create function public.contract_fail(code text) returns int language plpgsql as $$
     begin raise exception using errcode = code, message = 'no', detail = 'd', hint = 'h'; end $$;
   create function public.contract_claims() returns jsonb language sql as $$ select auth.jwt() $$;
   grant execute on function public.contract_type, public.contract_echo, public.contract_big,
-    public.contract_numbers, public.contract_table, public.contract_nothing, public.contract_fail,
+    public.contract_list, public.contract_numbers, public.contract_table, public.contract_nothing, public.contract_fail,
     public.contract_claims to anon, authenticated, service_role;
 `;
 const CLEANUP = `
   drop function if exists public.contract_on_signup cascade; -- with its trigger on auth.users
-  drop table if exists public.contract_rows, public.contract_signups;
-  drop function if exists public.contract_type, public.contract_echo,
-    public.contract_big, public.contract_numbers, public.contract_table, public.contract_nothing,
+  drop function if exists public.contract_type, public.contract_echo, public.contract_big,
+    public.contract_list, public.contract_numbers, public.contract_table, public.contract_nothing,
     public.contract_fail, public.contract_claims;
+  drop table if exists public.contract_rows, public.contract_signups;
 `;
 
 const anon = client(stack.publishable_key);
@@ -138,6 +140,8 @@ Deno.test("rpc returns jsonb scalars, sets, tables and nothing as PostgREST does
   assert.equal((await service.rpc("contract_echo", { value: null })).data, null);
   assert.deepEqual((await service.rpc("contract_numbers")).data, [1, 2, 3]);
   assert.deepEqual((await service.rpc("contract_table")).data, [{ n: 1 }, { n: 2 }]);
+  const [row] = await sql`select to_jsonb(r) as json from public.contract_rows as r where id = 1`;
+  assert.deepEqual((await service.rpc("contract_list")).data, [row?.json]);
   assert.equal((await service.rpc("contract_nothing")).status, 204);
 });
 

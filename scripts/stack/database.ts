@@ -1,8 +1,8 @@
-import postgres from "postgres";
 import { bootstrap } from "./bootstrap.ts";
 import type { StackConfig } from "./config.ts";
+import { connect } from "./connect.ts";
 import { applyMigrations } from "./migrations.ts";
-import { dbUrl, type Postgres, startPostgres } from "./postgres.ts";
+import { type Postgres, startPostgres } from "./postgres.ts";
 
 /** A running database with the project's schema. */
 export interface Database extends Postgres {
@@ -17,20 +17,15 @@ export interface Database extends Postgres {
  */
 export async function startDatabase(config: StackConfig, id: string): Promise<Database> {
   const server = await startPostgres(config, id);
-  const superuser = connect(config, "supabase_admin");
-  const developer = connect(config, "postgres");
   try {
-    await bootstrap(superuser);
-    return { ...server, problem: await applyMigrations(config, developer) };
+    const superuser = await connect(config, "supabase_admin");
+    await bootstrap(superuser).finally(() => superuser.end({ timeout: 1 }));
+    const developer = await connect(config, "postgres");
+    const problem = await applyMigrations(config, developer)
+      .finally(() => developer.end({ timeout: 1 }));
+    return { ...server, problem };
   } catch (error) {
     await server.stop();
     throw error;
-  } finally {
-    await Promise.all([superuser.end({ timeout: 1 }), developer.end({ timeout: 1 })]);
   }
-}
-
-/** Opens a pool of connections for a role. */
-export function connect(config: StackConfig, role: string, max = 1): postgres.Sql {
-  return postgres(dbUrl(config, role), { max, onnotice: () => {} });
 }

@@ -90,6 +90,21 @@ Deno.test({
   },
 });
 
+Deno.test("startStack() refuses a data folder that another stack uses", async () => {
+  const env = await isolatedEnvironment();
+  const first = await startTestStack(env);
+  try {
+    const config = readConfig({
+      ...await isolatedEnvironment(),
+      CABINA_DATA_DIR: env.CABINA_DATA_DIR!,
+    });
+    await assert.rejects(startStack(config), /Another stack uses .+ set CABINA_DATA_DIR/);
+    await assertAnswers(first);
+  } finally {
+    await first.stop();
+  }
+});
+
 Deno.test("startStack() names the port that is in use, and by whom", async () => {
   const env = await isolatedEnvironment();
   const listener = Deno.listen({ hostname: "127.0.0.1", port: Number(env.CABINA_DB_PORT) });
@@ -106,12 +121,14 @@ Deno.test("startStack() names the port that is in use, and by whom", async () =>
 });
 
 Deno.test("startStack() names the line of a broken migration and serves the rest", async () => {
-  const config = readConfig(await isolatedEnvironment());
+  const config = readConfig({ ...await isolatedEnvironment(), CABINA_SWEEP_SECONDS: "0" });
   const root = await Deno.makeTempDir({ prefix: "cabina-project-" });
   const migrations = join(root, "supabase/migrations");
   await Deno.mkdir(migrations, { recursive: true });
   await Deno.mkdir(join(root, "supabase/functions"));
-  await Deno.symlink(join(config.root, "scripts"), join(root, "scripts"));
+  for (const name of ["scripts", "node_modules", "package.json", "deno.json"]) {
+    await Deno.symlink(join(config.root, name), join(root, name));
+  }
   const toml = await Deno.readTextFile(join(config.root, "supabase/config.toml"));
   await Deno.writeTextFile(join(root, "supabase/config.toml"), toml);
   await Deno.writeTextFile(

@@ -3,6 +3,7 @@
 // fail loudly should an upgrade change them. Each repair names the reason it exists.
 import { PostgresConnection } from "@supabase/lite/postgres";
 import postgres from "postgres";
+import { learnArrayTypes } from "./connect.ts";
 import { bodyOf, statusOf } from "./database_errors.ts";
 
 /** The methods of a lite connection that are replaced. */
@@ -41,7 +42,7 @@ export interface ConnectionOptions {
 }
 
 /** Opens a repaired connection of @supabase/lite; `close()` ends its pools. */
-export function openConnection(options: ConnectionOptions): PostgresConnection {
+export async function openConnection(options: ConnectionOptions): Promise<PostgresConnection> {
   const connection = new PostgresConnection({
     url: options.url,
     postgresOptions: { max: options.max, types: TYPES, onnotice: () => {} },
@@ -84,7 +85,8 @@ export function openConnection(options: ConnectionOptions): PostgresConnection {
     });
   };
 
-  if (options.introspectUrl) useIntrospector(internals, options.introspectUrl, connection);
+  if (options.introspectUrl) await useIntrospector(internals, options.introspectUrl, connection);
+  await learnArrayTypes(connection.driver);
   return connection;
 }
 
@@ -115,8 +117,13 @@ function toJsonOnce(value: unknown): string {
 }
 
 /** Reads the catalog through a second connection, with the rights of another role. */
-function useIntrospector(internals: Internals, url: string, connection: PostgresConnection) {
+async function useIntrospector(
+  internals: Internals,
+  url: string,
+  connection: PostgresConnection,
+): Promise<void> {
   const introspector = new PostgresConnection({ url, postgresOptions: { max: 1 } });
+  await learnArrayTypes(introspector.driver);
   const clear = connection.clearSchemaCache.bind(connection);
   const close = connection.close.bind(connection);
   internals.introspect = (options) => introspector.introspect(options);

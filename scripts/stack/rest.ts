@@ -1,8 +1,9 @@
 import { App } from "@supabase/lite";
-import postgres from "postgres";
+import type { PostgresConnection } from "@supabase/lite/postgres";
 import { type Authenticate, createKeyResolver } from "./authenticate.ts";
 import type { StackConfig } from "./config.ts";
 import type { StackKeys } from "./keys.ts";
+import { connect } from "./connect.ts";
 import { openConnection } from "./lite.ts";
 import { dbUrl } from "./postgres.ts";
 import { createRpc, isPlainCall } from "./rpc.ts";
@@ -23,15 +24,12 @@ export async function createRest(
   keys: StackKeys,
   authenticate: Authenticate,
 ): Promise<Service> {
-  const superuser = dbUrl(config, "supabase_admin");
-  const connection = openConnection({
+  const connection = await openConnection({
     url: dbUrl(config, "authenticator"),
     max: 10,
-    introspectUrl: superuser,
+    introspectUrl: dbUrl(config, "supabase_admin"),
   });
-  const catalog = postgres(superuser, {
-    max: 1,
-    onnotice: () => {},
+  const catalog = await connect(config, "supabase_admin", {
     connection: { search_path: "" }, // so that format_type qualifies every name
   });
   const rpc = createRpc(connection.driver, catalog);
@@ -58,7 +56,7 @@ export async function createRest(
   };
 }
 
-function createApp(keys: StackKeys, connection: ReturnType<typeof openConnection>): App {
+function createApp(keys: StackKeys, connection: PostgresConnection): App {
   const resolveKey = createKeyResolver(keys);
   return new App({
     connection,

@@ -28,7 +28,7 @@ export interface Rpc {
 
 /**
  * Calls database functions with exact JSON in both directions and in one round trip. lite reads
- * jsonb arguments and results inexactly and takes seven trips (tests/contract: "rpc …"). `sql` is
+ * jsonb arguments and results inexactly and takes several trips (contract_test.ts). `sql` is
  * connected as `authenticator`, `catalog` as a role that sees every function.
  */
 export function createRpc(sql: postgres.Sql, catalog: postgres.Sql): Rpc {
@@ -86,16 +86,14 @@ function accepts(signature: Signature, keys: string[]): boolean {
 }
 
 async function readFunctions(catalog: postgres.Sql): Promise<Map<string, Signature[]>> {
-  // Lists come as JSON: the driver reads arrays only after it has learnt their types, and a first
-  // query can be faster than that.
   // Left to lite: variadic and unnamed arguments, domains (media types), single rows out of OUT.
   const rows = await catalog<Signature[]>`
     select
       namespace.nspname as schema,
       proc.proname as name,
-      to_json(coalesce(proc.proargnames[1:proc.pronargs], '{}')) as "argNames",
-      to_json(array(select format_type(oid, null) from unnest(proc.proargtypes) with ordinality as arg (oid, n)
-        order by n)) as "argTypes",
+      coalesce(proc.proargnames[1:proc.pronargs], '{}') as "argNames",
+      array(select format_type(oid, null) from unnest(proc.proargtypes) with ordinality as arg (oid, n)
+        order by n) as "argTypes",
       proc.pronargs - proc.pronargdefaults as required,
       proc.proretset as "returnsSet",
       coalesce(proc.proargmodes && '{o,b,t}', false) as "returnsColumns",

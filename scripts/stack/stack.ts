@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import { createAuthenticator } from "./authenticate.ts";
 import type { StackConfig } from "./config.ts";
-import { connect, startDatabase } from "./database.ts";
+import { connect } from "./connect.ts";
+import { startDatabase } from "./database.ts";
 import { simulatorEnvironment } from "./environment.ts";
 import { type Functions, startFunctions } from "./functions.ts";
 import { serveGateway } from "./gateway.ts";
 import { loadKeys, type StackKeys } from "./keys.ts";
+import { lockFolder } from "./lock.ts";
 import { assertPortFree } from "./ports.ts";
 import { dbUrl } from "./postgres.ts";
 import { supervise, type Supervised } from "./supervisor.ts";
@@ -36,7 +38,7 @@ export interface Stack {
 type Stops = Partial<Record<typeof STOP_ORDER[number], () => unknown>>;
 
 /** Functions finish their background work first, for which they need all the others. */
-const STOP_ORDER = ["sweeper", "functions", "simulators", "gateway", "database"] as const;
+const STOP_ORDER = ["sweeper", "functions", "simulators", "gateway", "database", "lock"] as const;
 
 /**
  * Starts the whole stack and returns when every function answers. Throws an Error with a sentence
@@ -49,6 +51,7 @@ export async function startStack(config: StackConfig): Promise<Stack> {
   };
   try {
     await Deno.mkdir(config.dataDir, { recursive: true });
+    stops.lock = await lockFolder(config.dataDir);
     await assertPortFree(config.apiPort, "CABINA_API_PORT");
     await assertPortFree(config.simPort, "CABINA_SIM_PORT");
     const keys = await loadKeys(config.dataDir);
@@ -87,9 +90,9 @@ async function serveApi(
   ]);
   const settings = readToml(await Deno.readTextFile(join(config.root, "supabase/config.toml")));
   const authenticate = createAuthenticator(keys);
-  const auth = createAuth(config, keys, settings, authenticate);
+  const auth = await createAuth(config, keys, settings, authenticate);
   const rest = await createRest(config, keys, authenticate);
-  const sql = connect(config, "supabase_storage_admin", 5);
+  const sql = await connect(config, "supabase_storage_admin", { max: 5 });
   const directory = join(config.dataDir, "storage");
   const storage = createStorage({ sql, directory, jwtSecret: keys.jwtSecret, authenticate });
   const gateway = serveGateway({
