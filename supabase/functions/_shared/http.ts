@@ -19,6 +19,8 @@ export interface Variables {
   timings: [string, number][];
   /** More for the request's log line. */
   logFields: Record<string, string | number | boolean>;
+  /** True for a request that found nothing to do: one of those every few seconds is no news. */
+  isRoutine: boolean;
 }
 export type AppContext = Context<{ Variables: Variables }>;
 export type App = Hono<{ Variables: Variables }>;
@@ -45,6 +47,7 @@ export function createApp(name: string): App {
     c.set("requestId", /^[A-Za-z0-9_-]{8,64}$/.test(inbound) ? inbound : crypto.randomUUID());
     c.set("timings", []);
     c.set("logFields", {});
+    c.set("isRoutine", false);
     await next();
     const duration = performance.now() - started;
     c.header("x-request-id", c.get("requestId"));
@@ -53,6 +56,7 @@ export function createApp(name: string): App {
       [...c.get("timings"), ["total", duration] as const]
         .map(([step, ms]) => `${step};dur=${ms.toFixed(1)}`).join(", "),
     );
+    if (c.get("isRoutine") && c.res.ok) return;
     log("info", "request", {
       request_id: c.get("requestId"),
       method: c.req.method,

@@ -19,5 +19,8 @@ export async function postSweep(c: AppContext) {
   const checked = await checkDue(provider, BATCH.check);
   const dispatched = await dispatchQueued(provider, BATCH.dispatch);
   const files = await runFileTasks(BATCH.files);
-  return ok(c, { ...database, checked, dispatched, files });
+  const counts = { ...database, checked, dispatched, files };
+  c.set("isRoutine", Object.values(counts).every((count) => count === 0));
+  Object.assign(c.get("logFields"), counts);
+  return ok(c, counts);
 }
