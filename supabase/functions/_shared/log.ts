@@ -6,9 +6,14 @@ export function log(level: "info" | "warn" | "error", event: string, fields: Log
   console[level](JSON.stringify({ level, event, ...fields }));
 }
 
-/** What to write of something that was thrown: its name and message, and those of its cause. */
+/**
+ * What to write of something that was thrown: its name, code and message, and those of its cause.
+ * supabase-js hands out errors that are plain objects, so it goes by the fields.
+ */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause === undefined ? "" : ` (cause: ${describeError(error.cause)})`;
-  return `${error.name}: ${error.message}${cause}`;
+  if (typeof error !== "object" || error === null) return String(error);
+  const { name, code, message, cause } = error as Record<string, unknown>;
+  const words = [name, code].filter((word) => typeof word === "string" && word !== "").join(" ");
+  const because = cause === undefined ? "" : ` (cause: ${describeError(cause)})`;
+  return `${words || "error"}: ${message ?? JSON.stringify(error)}${because}`;
 }
