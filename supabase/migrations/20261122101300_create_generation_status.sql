@@ -86,11 +86,16 @@ begin
   v_status.progress := round((0.95 * (1 - exp(-2 * v_age / p_generation.expected_seconds)))::numeric, 3);
 
   if p_generation.status = 'queued' then
+    -- Counted to a thousand: a status must not cost more the longer the queue is.
     select 1 + count(*) into v_status.queue_position
-    from public.generations as ahead
-    where ahead.status = 'queued'
-      and (ahead.run_at, ahead.created_at, ahead.id)
-        < (p_generation.run_at, p_generation.created_at, p_generation.id);
+    from (
+      select
+      from public.generations
+      where generations.status = 'queued'
+        and (generations.run_at, generations.created_at, generations.id)
+          < (p_generation.run_at, p_generation.created_at, p_generation.id)
+      limit 1000
+    ) as ahead;
     v_status.eta_seconds := ceil(private.expected_provider_seconds() + v_status.queue_position / private.dispatch_rate());
   else
     select exists (
