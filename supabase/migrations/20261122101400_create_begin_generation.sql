@@ -338,6 +338,9 @@ begin
     where profiles.id = p_user_id and profiles.credits >= v_cost;
     if not found then
       select * into v_profile from public.profiles where profiles.id = p_user_id;
+      if not found then
+        perform private.refuse('UNAUTHENTICATED', 'This account no longer exists');
+      end if;
       perform private.refuse_for_credits(v_profile.credits, v_cost);
     end if;
   end if;

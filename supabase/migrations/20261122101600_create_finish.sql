@@ -14,6 +14,29 @@ as $$
 $$;
 comment on function private.release_photo(text) is 'Has a selfie removed once no unfinished generation uses it.';
 
+create function private.lock_generation(p_generation_id uuid)
+returns public.generations
+language plpgsql set search_path = ''
+as $$
+declare
+  v_generation public.generations;
+begin
+  -- The person before the photo, as the deletion of an account locks them: the other way round a
+  -- photo that finishes at that moment would be a deadlock.
+  perform from public.profiles
+  where profiles.id = (select generations.user_id from public.generations where generations.id = p_generation_id)
+  for no key update;
+
+  select * into v_generation from public.generations where generations.id = p_generation_id for no key update;
+  if not found then
+    perform private.refuse('GENERATION_NOT_FOUND', format('There is no generation %s', p_generation_id));
+  end if;
+  return v_generation;
+end;
+$$;
+comment on function private.lock_generation(uuid) is
+  'The row of a generation, locked until the end of the transaction together with the person who pays for it. GENERATION_NOT_FOUND.';
+
 create function private.refund_generation(p_generation public.generations)
 returns void
 language plpgsql set search_path = ''
@@ -81,15 +104,9 @@ declare
   v_generation public.generations;
   v_is_public boolean;
 begin
-  select generations.* into v_generation
-  from public.generations
-  join private.generation_attempts on generation_attempts.generation_id = generations.id
-  where generation_attempts.id = p_attempt_id
-  for no key update of generations;
-
-  if not found then
-    perform private.refuse('GENERATION_NOT_FOUND', format('There is no attempt %s', p_attempt_id));
-  end if;
+  v_generation := private.lock_generation(
+    (select generation_attempts.generation_id from private.generation_attempts where generation_attempts.id = p_attempt_id)
+  );
   if v_generation.status = 'succeeded' then
     return private.describe_generation(v_generation);
   end if;
@@ -148,10 +165,7 @@ as $$
 declare
   v_generation public.generations;
 begin
-  select * into v_generation from public.generations where generations.id = p_generation_id for no key update;
-  if not found then
-    perform private.refuse('GENERATION_NOT_FOUND', format('There is no generation %s', p_generation_id));
-  end if;
+  v_generation := private.lock_generation(p_generation_id);
 
   update private.generation_attempts
   set status = 'failed', finished_at = now(), error_code = p_error_code, error_detail = left(p_detail, 500)
