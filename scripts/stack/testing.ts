@@ -79,15 +79,20 @@ export async function startTestStack(env: Record<string, string>): Promise<TestS
   };
 }
 
-/** Asks until the answer is true; throws an Error with `what` when it is not in time. */
-export async function eventually(
+/**
+ * Polls until `probe` returns something other than undefined or false, and returns that. Throws an
+ * Error that says `what` did not happen in time.
+ */
+export async function eventually<T>(
   what: string,
-  check: () => boolean | Promise<boolean>,
-  seconds = 10,
-): Promise<void> {
+  probe: () => T | Promise<T>,
+  seconds = 30,
+): Promise<Exclude<T, undefined | false>> {
   const deadline = Date.now() + seconds * 1000;
-  while (!await check()) {
-    if (Date.now() > deadline) throw new Error(`Not within ${seconds} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  while (true) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found as Exclude<T, undefined | false>;
+    if (Date.now() > deadline) throw new Error(`${what} did not happen within ${seconds} s`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

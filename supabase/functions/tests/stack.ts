@@ -1,25 +1,11 @@
-import { readFileSync } from "node:fs";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import postgres from "postgres";
+import { readStack } from "../../../scripts/stack/testing.ts";
 
-interface Stack {
-  api_url: string;
-  db_url: string;
-  publishable_key: string;
-  secret_key: string;
-  jwt_secret: string;
-  sim_url: string;
-}
-
-const path = Deno.env.get("CABINA_STACK");
-if (path === undefined) {
-  throw new Error(
-    "CABINA_STACK is not set: run npm test, or name the stack.json of a running stack",
-  );
-}
+export { eventually } from "../../../scripts/stack/testing.ts";
 
 /** The stack under test. */
-export const stack: Stack = JSON.parse(readFileSync(path, "utf8"));
+export const stack = await readStack();
 
 /**
  * Registers a test. Connections to the database and the stack are shared by the tests of a file, so
@@ -87,21 +73,6 @@ export async function callFunction(
 /** Runs one sweep, as the scheduler does. */
 export function sweep(): Promise<Answer> {
   return callFunction("cabina-vision/sweep", {}, { apikey: stack.secret_key });
-}
-
-/** Polls until `probe` returns something other than undefined or false. */
-export async function eventually<T>(
-  what: string,
-  probe: () => Promise<T | undefined | false>,
-  seconds = 30,
-): Promise<T> {
-  const deadline = Date.now() + seconds * 1000;
-  while (Date.now() < deadline) {
-    const found = await probe();
-    if (found !== undefined && found !== false) return found;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`${what} did not happen within ${seconds} s`);
 }
 
 /** Tells the provider's simulator how to behave; without settings, well again. Ten times faster than life. */
