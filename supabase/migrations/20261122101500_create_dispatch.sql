@@ -125,6 +125,18 @@ comment on function public.record_submission(bigint, text) is
 revoke execute on function public.record_submission(bigint, text) from public, anon, authenticated;
 grant execute on function public.record_submission(bigint, text) to service_role;
 
+create function private.is_overtaken(p_generation_id uuid, p_attempt integer)
+returns boolean
+language sql stable set search_path = ''
+as $$
+  select exists (
+    select from private.generation_attempts
+    where generation_attempts.generation_id = p_generation_id and generation_attempts.attempt > p_attempt
+  );
+$$;
+comment on function private.is_overtaken(uuid, integer) is
+  'Whether a newer attempt was made: then this one no longer speaks for its generation, though it may still complete it.';
+
 create function public.release_attempt(
   p_attempt_id bigint, p_error_code text, p_detail text, p_delay_seconds integer, p_key_action text
 )
@@ -147,10 +159,7 @@ begin
   set status = 'queued', run_at = now() + make_interval(secs => p_delay_seconds)
   where generations.id = v_attempt.generation_id
     and generations.status = 'processing'
-    and not exists (
-      select from private.generation_attempts as newer
-      where newer.generation_id = v_attempt.generation_id and newer.attempt > v_attempt.attempt
-    );
+    and not private.is_overtaken(v_attempt.generation_id, v_attempt.attempt);
 
   if p_key_action <> 'keep' then
     update public.api_key_pool

@@ -175,10 +175,9 @@ begin
 
   -- An attempt that was overtaken by a newer one no longer speaks for the generation.
   if v_generation.status not in ('queued', 'processing') or exists (
-    select from private.generation_attempts as current
-    join private.generation_attempts as newer
-      on newer.generation_id = current.generation_id and newer.attempt > current.attempt
-    where current.id = p_attempt_id
+    select from private.generation_attempts
+    where generation_attempts.id = p_attempt_id
+      and private.is_overtaken(generation_attempts.generation_id, generation_attempts.attempt)
   ) then
     return private.describe_generation(v_generation);
   end if;

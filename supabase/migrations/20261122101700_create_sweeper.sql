@@ -49,10 +49,7 @@ begin
   from lost
   where generations.id = lost.generation_id
     and generations.status = 'processing'
-    and not exists (
-      select from private.generation_attempts as newer
-      where newer.generation_id = lost.generation_id and newer.attempt > lost.attempt
-    );
+    and not private.is_overtaken(lost.generation_id, lost.attempt);
   get diagnostics v_requeued = row_count;
 
   -- A late picture is kept for free, but not looked for forever.

@@ -1,4 +1,4 @@
-import { isLoopback, optionalEnv, publicUrl, requireEnv } from "../_shared/env.ts";
+import { isLoopback, publicUrl, requireEnv } from "../_shared/env.ts";
 import { createKie } from "./provider/kie.ts";
 import type { Provider } from "./provider/provider.ts";
 
@@ -19,9 +19,4 @@ export function getProvider(): Provider {
     resultHosts: requireEnv("KIE_RESULT_HOSTS").split(",").map((host) => host.trim()),
   });
   return provider;
-}
-
-/** The key with which the provider signs callbacks; undefined when it signs none. */
-export function webhookKey(): string | undefined {
-  return optionalEnv("KIE_WEBHOOK_KEY");
 }

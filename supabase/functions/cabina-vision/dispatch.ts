@@ -2,6 +2,7 @@ import { admin, rpc } from "../_shared/database.ts";
 import { publicUrl } from "../_shared/env.ts";
 import { describeError, log } from "../_shared/log.ts";
 import { signedUrl } from "../_shared/storage.ts";
+import { failAttempt, releaseAttempt } from "./attempts.ts";
 import type { Provider } from "./provider/provider.ts";
 
 /** How long the provider may fetch the selfie: 30 minutes. */
@@ -44,7 +45,7 @@ async function submit(provider: Provider, job: Job): Promise<boolean> {
     imageUrl = await photoAddress(provider, job);
   } catch (error) {
     log("error", "photo_not_reachable", { ...ids, error: describeError(error) });
-    await release(job, "PHOTO", describeError(error), "keep");
+    await releaseAttempt(job, "PHOTO", describeError(error));
     return false;
   }
 
@@ -70,14 +71,9 @@ async function submit(provider: Provider, job: Job): Promise<boolean> {
     case "refused":
       log("warn", "submission_refused", { ...ids, code: outcome.code, detail: outcome.detail });
       if (outcome.then === "fail") {
-        await rpc("fail_generation", {
-          p_generation_id: job.generation_id,
-          p_error_code: outcome.isContent ? "GENERATION_REFUSED" : "GENERATION_FAILED",
-          p_attempt_id: job.attempt_id,
-          p_detail: `${outcome.code}: ${outcome.detail}`,
-        });
+        await failAttempt(job, outcome);
       } else {
-        await release(job, outcome.code, outcome.detail, outcome.key);
+        await releaseAttempt(job, outcome.code, outcome.detail, outcome.key);
       }
       return false;
   }
@@ -107,19 +103,4 @@ function callbackUrl(job: Job): string {
     token: job.callback_token,
   });
   return `${publicUrl()}/functions/v1/cabina-vision/callback?${query}`;
-}
-
-async function release(job: Job, code: string, detail: string, key: string): Promise<void> {
-  await rpc("release_attempt", {
-    p_attempt_id: job.attempt_id,
-    p_error_code: code,
-    p_detail: detail,
-    p_delay_seconds: key === "keep" ? retryDelaySeconds(job.attempt) : 0,
-    p_key_action: key,
-  });
-}
-
-/** Seconds before the next try after `attempt` tries: 2, 4, 8 … 60, plus up to half as much at random. */
-export function retryDelaySeconds(attempt: number, random = Math.random): number {
-  return Math.round(Math.min(2 ** attempt, 60) * (1 + random() / 2));
 }

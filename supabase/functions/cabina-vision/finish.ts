@@ -2,7 +2,7 @@ import { rpc } from "../_shared/database.ts";
 import { ApiError } from "../_shared/errors.ts";
 import { describeError, log } from "../_shared/log.ts";
 import { publicObjectUrl, store } from "../_shared/storage.ts";
-import { retryDelaySeconds } from "./dispatch.ts";
+import { failAttempt, releaseAttempt } from "./attempts.ts";
 import type { Provider, TaskState } from "./provider/provider.ts";
 
 /** Seconds for which the provider may not know a task that it has just made. */
@@ -64,7 +64,7 @@ export async function settle(
       return;
     case "unknown":
       if (task.seconds_since_submission > UNKNOWN_GRACE_SECONDS) {
-        await retry(task, "UNKNOWN_TASK", "the provider does not know the task");
+        await releaseAttempt(task, "UNKNOWN_TASK", "the provider does not know the task");
       }
       return;
     case "fail":
@@ -81,24 +81,9 @@ async function fail(task: Task, state: TaskState & { kind: "fail" }): Promise<vo
     detail: state.detail,
   });
   if (state.canRetry && task.attempt < MAX_TRIES) {
-    return await retry(task, state.code, state.detail);
+    return await releaseAttempt(task, state.code, state.detail);
   }
-  await rpc("fail_generation", {
-    p_generation_id: task.generation_id,
-    p_error_code: state.isContent ? "GENERATION_REFUSED" : "GENERATION_FAILED",
-    p_attempt_id: task.attempt_id,
-    p_detail: `${state.code}: ${state.detail}`,
-  });
-}
-
-async function retry(task: Task, code: string, detail: string): Promise<void> {
-  await rpc("release_attempt", {
-    p_attempt_id: task.attempt_id,
-    p_error_code: code,
-    p_detail: detail,
-    p_delay_seconds: retryDelaySeconds(task.attempt),
-    p_key_action: "keep",
-  });
+  await failAttempt(task, state);
 }
 
 async function complete(

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { ApiError, invalidField } from "../_shared/errors.ts";
 
 /** Largest selfie that a data URL may carry, decoded. Larger ones go through upload-url. */
-export const MAX_INLINE_PHOTO_BYTES = 7 * 1024 * 1024;
+const MAX_INLINE_PHOTO_BYTES = 7 * 1024 * 1024;
 
 /** A picture format that the provider takes. */
 export interface PhotoType {

@@ -6,7 +6,7 @@ const wait = z.number().min(0).max(50).default(0);
 const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$/, "not an event slug");
 const eventKey = z.string().min(1).max(128);
 
-export const aspectRatios = ["1:1", "4:3", "3:4", "16:9", "9:16", "4:5"] as const;
+const aspectRatios = ["1:1", "4:3", "3:4", "16:9", "9:16", "4:5"] as const;
 
 export const generateRequest = z.strictObject({
   action: z.literal("generate").optional(),

@@ -19,10 +19,10 @@ export async function waitForGeneration(
   while (!isFinished(status)) {
     if (status.is_check_due) await checkDue(provider, 1, status.generation_id);
     const left = deadline - Date.now();
-    if (left <= 0 && !status.is_check_due) break;
+    if (left <= 0 && !status.is_check_due) return status;
     if (left > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(INTERVAL_MS, left)));
     status = await getGeneration(status.generation_id, userId);
-    if (left <= 0) break;
+    if (left <= 0) return status;
   }
   return status;
 }

@@ -4,7 +4,7 @@ import { sniffPhoto } from "../photo.ts";
 import type { Picture } from "./provider.ts";
 
 /** Largest picture that is copied; a 4K PNG stays below it. */
-export const MAX_PICTURE_BYTES = 50 * 1024 * 1024;
+const MAX_PICTURE_BYTES = 50 * 1024 * 1024;
 /** Longest time for headers and body of a picture. */
 const TIMEOUT_MS = 60_000;
 
@@ -23,17 +23,13 @@ interface DownloadOptions {
 export async function openPicture(urls: string[], options: DownloadOptions): Promise<Picture> {
   const reasons: string[] = [];
   for (const url of urls) {
-    try {
-      return await open(url, options);
-    } catch (error) {
-      reasons.push(describeError(error));
-    }
-    const fresh = await options.renew(url).catch(() => null);
-    if (fresh === null) continue;
-    try {
-      return await open(fresh, options);
-    } catch (error) {
-      reasons.push(describeError(error));
+    for (const find of [() => url, () => options.renew(url)]) {
+      try {
+        const link = await find();
+        if (link !== null) return await open(link, options);
+      } catch (error) {
+        reasons.push(describeError(error));
+      }
     }
   }
   throw new Error(reasons.join("; ") || "the task succeeded without a link");
