@@ -120,10 +120,10 @@ values (
   '{"primary_color": "#7f13ec", "welcome_text": "¡Bienvenidos a los 15 de Sofía!", "show_welcome_screen": true}'
 );
 
-select private.grant_partner_credits(
-  '00000000-0000-4000-8000-000000000010', 10000, 'seed:partner', '00000000-0000-4000-8000-000000000001', 'Demo data'
+select private.grant_credits(
+  'partner', '00000000-0000-4000-8000-000000000010', 10000, 'Demo data', 'seed', '00000000-0000-4000-8000-000000000001'
 );
-select private.allocate_event_credits('00000000-0000-4000-8000-000000000030', 500, 'seed:event');
+select private.allocate_event_credits('00000000-0000-4000-8000-000000000030', 500, 'seed');
 
 -- The simulator opens an account for every key that begins with sim-.
 insert into public.api_key_pool (api_key, account_name)

@@ -6,7 +6,8 @@ const TIMEOUT_MS = 55_000;
 
 /**
  * Calls the sweeper of cabina-vision at once and then every `sweepSeconds`, never two at a time,
- * in place of the hosted project's pg_cron. A failure is logged when it begins and when it ends.
+ * in place of the hosted project's pg_cron, and audits the credits after each sweep. What is wrong is
+ * logged when it begins and when it ends.
  * Returns a function that stops the timer.
  */
 export function startSweeper(config: StackConfig, keys: StackKeys): () => void {
@@ -28,21 +29,26 @@ export function startSweeper(config: StackConfig, keys: StackKeys): () => void {
   };
 }
 
-/** Sweeps once; returns what went wrong, or nothing. */
+/** Sweeps once and audits; returns what is wrong, or nothing. */
 async function sweepOnce(
   config: StackConfig,
   keys: StackKeys,
   stopped: AbortSignal,
 ): Promise<string> {
-  try {
-    const response = await fetch(`${config.apiUrl}/functions/v1/cabina-vision/sweep`, {
+  const post = (path: string) =>
+    fetch(`${config.apiUrl}/${path}`, {
       method: "POST",
       headers: { apikey: keys.secretKey, "content-type": "application/json" },
       body: "{}",
       signal: AbortSignal.any([stopped, AbortSignal.timeout(TIMEOUT_MS)]),
     });
-    await response.body?.cancel();
-    return response.ok ? "" : `answered ${response.status}`;
+  try {
+    const sweep = await post("functions/v1/cabina-vision/sweep");
+    await sweep.body?.cancel();
+    if (!sweep.ok) return `answered ${sweep.status}`;
+    const audit = await post("rest/v1/rpc/credit_audit");
+    const rows = await audit.text();
+    return audit.ok && rows === "[]" ? "" : `credit_audit answered ${audit.status}: ${rows}`;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }

@@ -137,7 +137,10 @@ select matches(
   pg_temp.outcome($$pg_temp.begin('tap-upcoming')$$), '^PT403 EVENT_NOT_STARTED {"starts_at": "2999-01-01T',
   'an event that has not started is refused with its start'
 );
-select is(pg_temp.outcome($$pg_temp.begin('tap-empty')$$), 'PT402 EVENT_SOLD_OUT', 'an event without credits is refused');
+select is(
+  pg_temp.outcome($$pg_temp.begin('tap-empty')$$), 'PT402 EVENT_SOLD_OUT {"used": 0, "allocated": 0}',
+  'an event without credits is refused with its figures'
+);
 select is(
   pg_temp.outcome($$pg_temp.begin('tap-key')$$), 'PT403 FORBIDDEN', 'an event with a key refuses those without it'
 );
@@ -209,14 +212,15 @@ select results_eq(
   'a photo that begins is waiting, with a place in the queue and an estimate'
 );
 select results_eq(
-  $$ select user_id, guest_id, style_id, aspect_ratio, status, visibility, image_url, credits_charged, run_at, client_address
+  $$ select user_id, guest_id::text, style_id, aspect_ratio::text, status::text, visibility::text, image_url, credits_charged::integer,
+       run_at, client_address
      from public.generations where event_id = pg_temp.event_id('tap-party') $$,
   $$ values (null::uuid, 'tap_guest_1', 'tap_a', '16:9', 'queued', 'visible', null::text, 1, now(), '192.0.2.1') $$,
   'a photo that begins is a queued row of its event, due at once'
 );
 select is(pg_temp.used('tap-party'), 1, 'a photo costs the event 1 credit');
 select results_eq(
-  $$ select movements.kind::text, movements.source::text, movements.source_id, movements.destination::text, movements.amount
+  $$ select movements.kind::text, movements.source::text, movements.source_id, movements.destination::text, movements.amount::integer
      from private.credit_movements as movements
      join public.generations on generations.id = movements.generation_id
      where generations.event_id = pg_temp.event_id('tap-party') $$,
@@ -273,7 +277,10 @@ select results_eq(
 -- The last credit
 
 select is(pg_temp.outcome($$pg_temp.begin('tap-one-credit')$$), 'done', 'the last credit makes a photo');
-select is(pg_temp.outcome($$pg_temp.begin('tap-one-credit')$$), 'PT402 EVENT_SOLD_OUT', 'the next photo is refused');
+select is(
+  pg_temp.outcome($$pg_temp.begin('tap-one-credit')$$), 'PT402 EVENT_SOLD_OUT {"used": 1, "allocated": 1}',
+  'the next photo is refused'
+);
 select is(pg_temp.used('tap-one-credit'), 1, 'the refused photo is not charged');
 
 -- Limits
@@ -395,7 +402,8 @@ select cmp_ok(
 -- A refusal is not remembered
 
 select is(
-  pg_temp.outcome($$pg_temp.begin('tap-empty', 'tap_a', 'tap_guest_9', 'tap-key-of-refusal')$$), 'PT402 EVENT_SOLD_OUT',
+  pg_temp.outcome($$pg_temp.begin('tap-empty', 'tap_a', 'tap_guest_9', 'tap-key-of-refusal')$$),
+  'PT402 EVENT_SOLD_OUT {"used": 0, "allocated": 0}',
   'a request with a key is refused like any other'
 );
 select private.allocate_event_credits(pg_temp.event_id('tap-empty'), 1, 'tap-refill');

@@ -143,14 +143,15 @@ select results_eq(
   'a photo that begins is waiting'
 );
 select results_eq(
-  $$ select user_id, event_id, guest_id, style_id, aspect_ratio, status, visibility, credits_charged, run_at
+  $$ select user_id, event_id, guest_id::text, style_id, aspect_ratio::text, status::text, visibility::text, credits_charged::integer,
+       run_at
      from public.generations where id = (select generation_id from first_answer) $$,
   $$ values ('8b000000-0000-4000-8000-000000000001'::uuid, null::uuid, null::text, 'tap_b', '9:16', 'queued', 'visible', 130, now()) $$,
   'a photo that begins is a queued row of the person, due at once'
 );
 select is(pg_temp.credits(1), 870, 'a photo costs the style''s price');
 select results_eq(
-  $$ select kind::text, source::text, source_id, destination::text, amount from private.credit_movements
+  $$ select kind::text, source::text, source_id, destination::text, amount::integer from private.credit_movements
      where generation_id = (select generation_id from first_answer) $$,
   $$ values ('charge', 'user', '8b000000-0000-4000-8000-000000000001'::uuid, 'spent', 130) $$,
   'the charge is one movement that names the photo'
@@ -191,7 +192,7 @@ select is(
   'a master needs neither credits nor unlocked packs'
 );
 select results_eq(
-  $$ select credits_charged, status from public.generations where user_id = '8b000000-0000-4000-8000-000000000003' $$,
+  $$ select credits_charged::integer, status::text from public.generations where user_id = '8b000000-0000-4000-8000-000000000003' $$,
   $$ values (0, 'queued') $$, 'a master''s photo costs 0'
 );
 select is_empty(

@@ -3,7 +3,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(63);
+select plan(69);
 
 -- A user, a partner with two events, and an event of the master's own.
 insert into auth.users (id, email) values ('7b000000-0000-4000-8000-000000000001', 'ledger@tap.example');
@@ -24,7 +24,9 @@ create temporary view balances as
     (select array[credits_allocated, credits_used] from public.events
      where id = '7b000000-0000-4000-8000-000000000004') as second_event,
     (select array[credits_allocated, credits_used] from public.events
-     where id = '7b000000-0000-4000-8000-000000000005') as own_event;
+     where id = '7b000000-0000-4000-8000-000000000005') as own_event,
+    private.debt_of('user', '7b000000-0000-4000-8000-000000000001') as user_debt,
+    private.debt_of('partner', '7b000000-0000-4000-8000-000000000002') as partner_debt;
 
 -- Accounts by the names that the tests use; one movement, with a key of its own unless one is given.
 create function pg_temp.move(p_source text, p_destination text, p_amount integer, p_key text default gen_random_uuid()::text)
@@ -39,31 +41,26 @@ as $$
       ('partner', 'partner', '7b000000-0000-4000-8000-000000000002'),
       ('first event', 'event', '7b000000-0000-4000-8000-000000000003'),
       ('second event', 'event', '7b000000-0000-4000-8000-000000000004'),
-      ('own event', 'event', '7b000000-0000-4000-8000-000000000005')
+      ('own event', 'event', '7b000000-0000-4000-8000-000000000005'),
+      ('user debt', 'user_debt', '7b000000-0000-4000-8000-000000000001'),
+      ('partner debt', 'partner_debt', '7b000000-0000-4000-8000-000000000002')
   )
   select private.post_movement('adjustment', source.kind, source.id, destination.kind, destination.id, p_amount, p_key)
   from accounts as source, accounts as destination
   where source.name = p_source and destination.name = p_destination;
 $$;
 
--- The refusal of a call as 'SQLSTATE code {figures}', or 'done'.
+-- 'done', or the SQLSTATE of the refusal.
 create function pg_temp.outcome(p_call text)
 returns text
 language plpgsql
 as $$
-declare
-  v_state text;
-  v_detail text;
 begin
   execute p_call;
   return 'done';
 exception
   when others then
-    get stacked diagnostics v_state = returned_sqlstate, v_detail = pg_exception_detail;
-    if v_state not like 'PT%' then
-      return v_state;
-    end if;
-    return concat_ws(' ', v_state, v_detail::jsonb ->> 'code', nullif(v_detail::jsonb - 'code', '{}')::text);
+    return sqlstate;
 end;
 $$;
 
@@ -103,6 +100,53 @@ select is((select own_event from balances), '{5,0}', 'an event without a partner
 select is((select user_credits from balances), 20, 'movements of partners and events leave users alone');
 select is_empty('select * from public.credit_audit()', 'every balance agrees with the ledger');
 
+-- What a movement leaves
+
+create temporary table written as
+  select * from private.post_movement(
+    'purchase', 'issued', null, 'user', '7b000000-0000-4000-8000-000000000001', 4, 'tap-all', p_order_id => '7b000000-0000-4000-8000-00000000000b',
+    p_payment_id => 'tap-payment', p_staff_id => '7b000000-0000-4000-8000-00000000000a', p_request_hash => 'tap', p_note => 'because'
+  );
+select results_eq(
+  $$ select * from private.credit_movements where idempotency_key = 'tap-all' $$, 'select * from written', 'a movement answers with its row of the ledger'
+);
+select results_eq(
+  $$ select kind::text, source::text, source_id, destination::text, destination_id, amount::integer, order_id, payment_id, staff_id, request_hash, created_at
+     from written $$,
+  $$ values ('purchase', 'issued', null::uuid, 'user', '7b000000-0000-4000-8000-000000000001'::uuid, 4,
+       '7b000000-0000-4000-8000-00000000000b'::uuid, 'tap-payment', '7b000000-0000-4000-8000-00000000000a'::uuid, 'tap'::bytea, now()) $$,
+  'a movement keeps what it was for and who asked'
+);
+select results_eq(
+  'select note from private.credit_notes where movement_id = (select id from written)', $$ values ('because') $$, 'its note lies beside it'
+);
+select pg_temp.move('user', 'spent', 4);
+select is(
+  (select count(*) from private.credit_notes where movement_id > (select id from written)), 0::bigint, 'a movement without a note leaves none'
+);
+
+-- Debts
+
+select pg_temp.move('user debt', 'issued', 12);
+select is((select user_debt from balances), 12, 'what a debt gives is owed');
+select pg_temp.move('user debt', 'issued', 3);
+select is((select user_debt from balances), 15, 'a debt grows');
+select is((select user_credits from balances), 20, 'a debt leaves the balance alone');
+select is_empty('select * from public.credit_audit()', 'debts agree with the ledger');
+select pg_temp.move('user', 'user debt', 5);
+select is((select array[user_credits, user_debt] from balances), '{15,10}', 'what is paid to a debt leaves balance and debt');
+select is(pg_temp.outcome($$select pg_temp.move('user', 'user debt', 11)$$), '23514', 'no more than the debt can be paid');
+select pg_temp.move('user', 'user debt', 10);
+select is((select array[user_credits, user_debt] from balances), '{5,0}', 'a debt can be paid to its end');
+select pg_temp.move('partner debt', 'issued', 4);
+select is((select array[user_debt, partner_debt] from balances), '{0,4}', 'a partner owes for itself');
+select pg_temp.move('partner', 'partner debt', 4);
+select is((select row(partner, partner_debt)::text from balances), '("{86,15}",0)', 'what a partner pays leaves its total');
+select pg_temp.move('issued', 'partner', 4);
+select pg_temp.move('issued', 'user', 15);
+select is((select user_credits from balances), 20, 'without a debt all that arrives stays');
+select is_empty('select * from public.credit_audit()', 'paid debts agree with the ledger');
+
 -- The last wall
 
 create temporary table ledger_before as select count(*) as movements from private.credit_movements;
@@ -128,11 +172,44 @@ select is(
   '23514', 'a system account has no id'
 );
 
+select is(
+  pg_temp.outcome($$select private.post_movement('purchase_reversal', 'user_debt', null, 'issued', null, 5, 'tap-x')$$), '23514',
+  'a debt of nobody is refused'
+);
+select is(
+  pg_temp.outcome($$select pg_temp.move('issued', 'user', 1, null)$$), '23514', 'a movement without a key and without a photo could happen twice: refused'
+);
+select is(
+  pg_temp.outcome(
+    format(
+      'select private.post_movement(%L, %L, null, %L, %L, 1, %L, p_note => %L)',
+      'grant', 'issued', 'user', '7b000000-0000-4000-8000-000000000001', 'tap-x', repeat('x', 501)
+    )
+  ),
+  '23514', 'a note of more than 500 characters is refused'
+);
+
+create function pg_temp.charge(p_kind text, p_generation_id text)
+returns text
+language sql
+as $$
+  select pg_temp.outcome(format(
+    'select private.post_movement(%L, %L, null, %L, %L, 1, p_generation_id => %L)',
+    p_kind, 'issued', 'partner', '7b000000-0000-4000-8000-000000000002', p_generation_id
+  ));
+$$;
+select is(pg_temp.charge('charge', '7b000000-0000-4000-8000-0000000000e1'), 'done', 'a photo is key enough');
+select is(pg_temp.charge('charge', '7b000000-0000-4000-8000-0000000000e1'), '23505', 'a photo is charged once');
+select is(pg_temp.charge('refund', '7b000000-0000-4000-8000-0000000000e1'), 'done', 'a movement of another kind for the same photo is written');
+select is(pg_temp.charge('refund', '7b000000-0000-4000-8000-0000000000e1'), '23505', 'a photo is refunded once');
+select is(pg_temp.charge('charge', '7b000000-0000-4000-8000-0000000000e2'), 'done', 'another photo is charged for itself');
+select pg_temp.move('partner', 'issued', 3);
+
 select is(pg_temp.outcome($$select pg_temp.move('issued', 'user', 1, 'tap-once')$$), 'done', 'a new idempotency key is written');
 select is(pg_temp.outcome($$select pg_temp.move('issued', 'user', 1, 'tap-once')$$), '23505', 'the same idempotency key is refused');
 select is((select user_credits from balances), 21, 'of two movements with one key one has changed the balance');
 select is(
-  (select count(*) from private.credit_movements), (select movements + 1 from ledger_before),
+  (select count(*) from private.credit_movements), (select movements + 5 from ledger_before),
   'a refused movement leaves no trace'
 );
 
@@ -143,7 +220,7 @@ from pg_tables
 where (schemaname, tablename) = ('private', 'credit_movements');
 select is(pg_temp.outcome('update private.credit_movements set amount = amount'), '23001', 'no movement can be changed, not even by the owner');
 select is(pg_temp.outcome('delete from private.credit_movements'), '23001', 'no movement can be deleted, not even by the owner');
-select is(pg_temp.outcome('truncate private.credit_movements'), '23001', 'the ledger cannot be emptied, not even by the owner');
+select is(pg_temp.outcome('truncate private.credit_movements cascade'), '23001', 'the ledger cannot be emptied, not even by the owner');
 
 -- The judge
 
@@ -184,7 +261,17 @@ select results_eq(
   $$ values ('event', '7b000000-0000-4000-8000-000000000006'::uuid, 'credits_allocated', 3::bigint, 0::bigint) $$,
   'credit_audit() finds credits that no movement brought'
 );
-delete from public.events where id = '7b000000-0000-4000-8000-000000000006';
+update public.events set credits_allocated = 0 where id = '7b000000-0000-4000-8000-000000000006';
+
+insert into private.credit_debts (account, account_id, amount)
+values ('user_debt', '7b000000-0000-4000-8000-000000000001', 7)
+on conflict (account, account_id) do update set amount = excluded.amount;
+select results_eq(
+  'select * from public.credit_audit()',
+  $$ values ('user_debt', '7b000000-0000-4000-8000-000000000001'::uuid, 'amount', 7::bigint, 0::bigint) $$,
+  'credit_audit() finds a tampered debt'
+);
+update private.credit_debts set amount = 0 where account_id = '7b000000-0000-4000-8000-000000000001';
 
 savepoint ghost;
 select private.post_movement('grant', 'issued', null, 'user', '7b000000-0000-4000-8000-0000000000ff', 5, 'tap-ghost');
@@ -195,83 +282,6 @@ select results_eq(
 );
 rollback to ghost;
 select is_empty('select * from public.credit_audit()', 'credit_audit() is empty again once the balances are right');
-
--- grant_partner_credits
-
-select is(
-  (select array[credits_total, credits_used] from private.grant_partner_credits(
-    '7b000000-0000-4000-8000-000000000002', 60, 'tap-grant', '7b000000-0000-4000-8000-00000000000a', 'a launch present'
-  )),
-  '{150,15}', 'grant_partner_credits returns the partner with its new balance'
-);
-select results_eq(
-  $$ select kind::text, amount, staff_id, reason from private.credit_movements where idempotency_key = 'tap-grant' $$,
-  $$ values ('grant', 60, '7b000000-0000-4000-8000-00000000000a'::uuid, 'a launch present') $$,
-  'a grant keeps who gave it and why'
-);
-select is(
-  pg_temp.outcome($$select private.grant_partner_credits('7b000000-0000-4000-8000-000000000002', 60, 'tap-grant', null, null)$$),
-  '23505', 'the same grant again is refused'
-);
-select is(
-  pg_temp.outcome($$select private.grant_partner_credits('7b000000-0000-4000-8000-000000000002', -1, 'tap-minus', null, null)$$),
-  '23514', 'a grant cannot take'
-);
-select is(
-  pg_temp.outcome($$select private.grant_partner_credits(gen_random_uuid(), 60, 'tap-unknown', null, null)$$), 'P0002',
-  'a grant to an unknown partner is refused'
-);
-select is((select partner from balances), '{150,15}', 'refused grants have changed nothing');
-
--- allocate_event_credits
-
-select is(
-  (select array[credits_allocated, credits_used] from private.allocate_event_credits(
-    '7b000000-0000-4000-8000-000000000003', 100, 'tap-allocation', '7b000000-0000-4000-8000-00000000000a'
-  )),
-  '{105,5}', 'allocate_event_credits returns the event with its new balance'
-);
-select is((select partner from balances), '{150,115}', 'an allocation comes out of what the partner can allocate');
-select results_eq(
-  $$ select kind::text, source::text, destination::text, staff_id from private.credit_movements where idempotency_key = 'tap-allocation' $$,
-  $$ values ('allocation', 'partner', 'event', '7b000000-0000-4000-8000-00000000000a'::uuid) $$,
-  'an allocation is one movement from the partner to the event'
-);
-select is(
-  pg_temp.outcome($$select private.allocate_event_credits('7b000000-0000-4000-8000-000000000003', 36, 'tap-too-much')$$),
-  'PT402 INSUFFICIENT_CREDITS {"needed": 36, "balance": 35}',
-  'more than the partner can allocate is refused with both figures'
-);
-select is(
-  pg_temp.outcome($$select private.allocate_event_credits('7b000000-0000-4000-8000-000000000003', 35, 'tap-all')$$), 'done',
-  'all that the partner can allocate is given'
-);
-select is(
-  pg_temp.outcome($$select private.allocate_event_credits('7b000000-0000-4000-8000-0000000000ff', 1, 'tap-nowhere')$$),
-  'PT404 EVENT_NOT_FOUND', 'an unknown event gets nothing'
-);
-update public.events set closed_at = now() where id = '7b000000-0000-4000-8000-000000000004';
-select is(
-  pg_temp.outcome($$select private.allocate_event_credits('7b000000-0000-4000-8000-000000000004', 1, 'tap-closed')$$),
-  'PT403 EVENT_ENDED', 'a closed event gets nothing'
-);
-select is(
-  pg_temp.outcome($$select private.allocate_event_credits('7b000000-0000-4000-8000-000000000005', -1, 'tap-take')$$), '23514',
-  'an allocation cannot take'
-);
-select is(
-  (select credits_allocated from private.allocate_event_credits('7b000000-0000-4000-8000-000000000005', 12, 'tap-own-allocation')),
-  17, 'an event of the master''s own is given freely'
-);
-select is(
-  (select source::text from private.credit_movements where idempotency_key = 'tap-own-allocation'), 'issued',
-  'credits of the master''s own event come from nobody'
-);
-select is(
-  (select row(partner, first_event, second_event, own_event)::text from balances), '("{150,150}","{140,5}","{10,0}","{17,0}")',
-  'refused allocations have changed nothing'
-);
-select is_empty('select * from public.credit_audit()', 'every balance agrees with the ledger at the end');
 
 select * from finish();
 rollback;

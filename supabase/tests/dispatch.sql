@@ -114,7 +114,7 @@ select results_eq(
 );
 select matches((select callback_token from claimed), '^[0-9a-f]{48}$', 'a claim hands out a token that nobody can guess');
 select results_eq(
-  $$ select (pg_temp.photo('photo_1')).status, (pg_temp.photo('photo_1')).started_at $$, $$ values ('processing', now()) $$,
+  $$ select (pg_temp.photo('photo_1')).status::text, (pg_temp.photo('photo_1')).started_at $$, $$ values ('processing', now()) $$,
   'a claimed photo is processing'
 );
 select results_eq(
@@ -239,7 +239,7 @@ select results_eq(
   'a released attempt has failed and keeps why, cut to size'
 );
 select results_eq(
-  $$ select (pg_temp.photo('photo_1')).status, (pg_temp.photo('photo_1')).run_at, (pg_temp.photo('photo_1')).credits_charged $$,
+  $$ select (pg_temp.photo('photo_1')).status::text, (pg_temp.photo('photo_1')).run_at, (pg_temp.photo('photo_1')).credits_charged::integer $$,
   $$ values ('queued', now() + interval '5 seconds', 1) $$,
   'its photo is queued again for later, and stays charged'
 );

@@ -3,15 +3,16 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(38);
+select plan(44);
 
 insert into auth.users (id, email)
 values
   ('7e000000-0000-4000-8000-000000000001', 'leaving@tap.example'),
   ('7e000000-0000-4000-8000-000000000002', 'staying@tap.example'),
-  ('7e000000-0000-4000-8000-000000000003', 'penniless@tap.example');
-select private.post_movement('grant', 'issued', null, 'user', '7e000000-0000-4000-8000-000000000001', 1000, 'tap-leaving');
-select private.post_movement('grant', 'issued', null, 'user', '7e000000-0000-4000-8000-000000000002', 1000, 'tap-staying');
+  ('7e000000-0000-4000-8000-000000000003', 'penniless@tap.example'),
+  ('7e000000-0000-4000-8000-000000000007', 'owing@tap.example');
+select private.grant_credits('user', '7e000000-0000-4000-8000-000000000001', 1000, 'Leaving is a friend');
+select private.grant_credits('user', '7e000000-0000-4000-8000-000000000002', 1000, 'Staying is a friend');
 update public.profiles set referred_by = '7e000000-0000-4000-8000-000000000001'
 where id = '7e000000-0000-4000-8000-000000000002';
 
@@ -57,6 +58,18 @@ update public.generations set deleted_at = '2020-01-01', image_url = null where 
 
 insert into private.outbox (generation_id, channel, recipient)
 values (pg_temp.photo('done'), 'email', 'leaving@tap.example'), (pg_temp.photo('other'), 'email', 'staying@tap.example');
+insert into public.credit_packs (id, name, audience, credits, price) values ('7e000000-0000-4000-8000-000000000008', 'Tap', 'user', 500, 10);
+insert into public.payment_orders (id, user_id, pack_id, credits, amount, currency, status, init_point, idempotency_key, request_hash)
+select orders.id::uuid, orders.user_id::uuid, '7e000000-0000-4000-8000-000000000008', 500, 10, 'ARS', 'paid', 'https://tap.example/pay', 'tap-order', 'x'
+from (
+  values
+    ('7e000000-0000-4000-8000-000000000011', '7e000000-0000-4000-8000-000000000001'),
+    ('7e000000-0000-4000-8000-000000000012', '7e000000-0000-4000-8000-000000000002')
+) as orders (id, user_id);
+insert into private.audit_log (actor_id, action, target, target_id, before, after)
+values
+  (null, 'change_role', 'profiles', '7e000000-0000-4000-8000-000000000001', '{"email": "leaving@tap.example"}', '{"role": "client"}'),
+  (null, 'change_role', 'profiles', '7e000000-0000-4000-8000-000000000002', '{"email": "staying@tap.example"}', '{"role": "client"}');
 insert into public.payment_notifications (mercadopago_id, user_id, status, amount, data)
 values
   ('tap-1', '7e000000-0000-4000-8000-000000000001', 'approved', 10, '{"payment": {"payer": {"email": "leaving@tap.example"}}}'),
@@ -102,7 +115,7 @@ select is(
   'a photo that was deleted before keeps its date'
 );
 select results_eq(
-  $$ select photos.name, generations.status from photos join public.generations using (id) order by photos.name $$,
+  $$ select photos.name, generations.status::text from photos join public.generations using (id) order by photos.name $$,
   $$ values ('deleted', 'succeeded'), ('done', 'succeeded'), ('failed', 'failed'), ('finishing', 'processing'),
             ('other', 'queued'), ('queued', 'queued'), ('running', 'processing') $$,
   'no photo changes its status'
@@ -137,6 +150,20 @@ select results_eq(
   'payments stay without what the gateway said about the person'
 );
 select results_eq(
+  $$ select id, user_id, credits, amount, status, init_point, idempotency_key, request_hash is null from public.payment_orders
+     where pack_id = '7e000000-0000-4000-8000-000000000008' order by id $$,
+  $$ values
+       ('7e000000-0000-4000-8000-000000000011'::uuid, '7e000000-0000-4000-8000-000000000001'::uuid, 500, 10.00, 'paid', null, null, true),
+       ('7e000000-0000-4000-8000-000000000012', '7e000000-0000-4000-8000-000000000002', 500, 10.00, 'paid', 'https://tap.example/pay',
+        'tap-order', false) $$,
+  'orders stay with their figures and a bare id, without what the person''s browser wrote'
+);
+select results_eq(
+  $$ select action, before, after from private.audit_log where target_id like '7e000000-%' order by target_id $$,
+  $$ values ('change_role', null::jsonb, null::jsonb), ('change_role', '{"email": "staying@tap.example"}', '{"role": "client"}') $$,
+  'what staff did stays, without what they saw and wrote of the person'
+);
+select results_eq(
   $$ select bucket, path from private.file_tasks
      where action = 'remove' and bucket = 'user_photos' order by path $$,
   $$ values ('user_photos', '7e000000-0000-4000-8000-000000000001/never-used.jpg') $$,
@@ -152,7 +179,7 @@ select results_eq(
 -- The ledger
 
 select results_eq(
-  $$ select kind::text, destination::text, amount from private.credit_movements
+  $$ select kind::text, destination::text, amount::integer from private.credit_movements
      where source_id = '7e000000-0000-4000-8000-000000000001' and kind <> 'charge' $$,
   $$ values ('erasure', 'written_off', 500) $$,
   'what was left of the balance is written off'
@@ -162,6 +189,13 @@ select is(
    where '7e000000-0000-4000-8000-000000000001' in (source_id, destination_id)),
   9, 'every movement stays: a grant, six charges, a refund and the erasure'
 );
+select results_eq(
+  $$ select credit_notes.note from private.credit_notes
+     join private.credit_movements on credit_movements.id = credit_notes.movement_id
+     where credit_movements.destination_id::text like '7e000000-%' $$,
+  $$ values ('Staying is a friend') $$,
+  'what staff wrote beside the person''s movements goes, nothing else'
+);
 select is_empty('select * from public.credit_audit()', 'every balance agrees with the ledger');
 
 delete from auth.users where id = '7e000000-0000-4000-8000-000000000003';
@@ -170,16 +204,30 @@ select is_empty(
   'a person without credits leaves nothing to write off'
 );
 
+select private.post_movement('purchase_reversal', 'user_debt', '7e000000-0000-4000-8000-000000000007', 'issued', null, 70, 'tap-owing');
+select lives_ok(
+  $$ delete from auth.users where id = '7e000000-0000-4000-8000-000000000007' $$, 'a person in debt can be erased'
+);
+select results_eq(
+  $$ select kind::text, source::text, source_id, amount::integer from private.credit_movements
+     where destination_id = '7e000000-0000-4000-8000-000000000007' $$,
+  $$ values ('erasure', 'written_off', null::uuid, 70) $$,
+  'what they owed is written off'
+);
+select is_empty(
+  $$ select from private.credit_debts where account_id = '7e000000-0000-4000-8000-000000000007' $$, 'and no debt of theirs is left'
+);
+
 -- What was running ends, and refunds nobody
 
-create temporary table ledger_before as select count(*) as movements from private.credit_movements;
+create temporary table ledger_before as select max(id) as last_id from private.credit_movements;
 
 select is(
   (select state from public.fail_generation(pg_temp.photo('running'), 'GENERATION_FAILED', pg_temp.attempt('running'), 'tap')),
   'fail', 'a running photo of an erased person can fail'
 );
 select is(
-  (select credits_charged from public.generations where id = pg_temp.photo('running')), 0,
+  (select credits_charged::integer from public.generations where id = pg_temp.photo('running')), 0,
   'a failed photo of an erased person is charged to nobody'
 );
 select is(
@@ -203,9 +251,15 @@ select results_eq(
   $$ select 'remove', 'generations', result_path from photos where name = 'finishing' $$,
   'the file of a picture that comes after the erasure is removed, and nothing else is'
 );
-select is(
-  (select count(*) from private.credit_movements), (select movements from ledger_before),
-  'nobody is refunded for an erased person'
+select results_eq(
+  $$ select photos.name, movements.kind::text, movements.source::text, movements.destination::text, movements.destination_id, movements.amount::integer
+     from private.credit_movements as movements
+     left join photos on photos.id = movements.generation_id
+     where movements.id > (select last_id from ledger_before) order by movements.id $$,
+  $$ values
+       ('running', 'refund', 'spent', 'written_off', null::uuid, 100),
+       ('queued', 'refund', 'spent', 'written_off', null::uuid, 100) $$,
+  'what comes back for photos of an erased person is written off: nobody is refunded'
 );
 select is_empty('select * from public.credit_audit()', 'every balance still agrees with the ledger');
 select lives_ok('set constraints all immediate', 'no row points at the person that is gone');
@@ -236,7 +290,7 @@ select is(
 -- Events outlive the account of whoever made a photo there, and pay for it
 
 insert into public.events (id, event_name, event_slug) values ('7e000000-0000-4000-8000-000000000006', 'Tap', 'tap-erase');
-select private.allocate_event_credits('7e000000-0000-4000-8000-000000000006', 5, 'tap-erase-event');
+select private.allocate_event_credits('7e000000-0000-4000-8000-000000000006', 5);
 insert into photos
 select 'at-the-party', generation_id, null
 from public.begin_generation(
@@ -247,7 +301,7 @@ select lives_ok(
   $$ delete from auth.users where id = '7e000000-0000-4000-8000-000000000002' $$, 'a second person can be erased'
 );
 select results_eq(
-  $$ select event_id, deleted_at, status from public.generations where id = pg_temp.photo('at-the-party') $$,
+  $$ select event_id, deleted_at, status::text from public.generations where id = pg_temp.photo('at-the-party') $$,
   $$ values ('7e000000-0000-4000-8000-000000000006'::uuid, null::timestamptz, 'queued') $$,
   'a photo that an event paid for stays the event''s'
 );

@@ -2,7 +2,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(79);
+select plan(96);
 
 insert into public.styles_metadata (id, label, category, subcategory) values ('tap_a', 'A', 'tap', 'Tap Pack');
 insert into public.partners (id, name, is_active)
@@ -21,8 +21,7 @@ language sql
 as $$
   select private.event_phase(jsonb_populate_record(
     null::public.events,
-    '{"is_active": true, "credits_allocated": 5, "credits_used": 4, "partner_id": "7f000000-0000-4000-8000-000000000001",
-      "client_id": "7f000000-0000-4000-8000-000000000003"}' || p_given
+    '{"is_active": true, "is_partner_active": true, "is_client_active": true, "credits_allocated": 5, "credits_used": 4}' || p_given
   ));
 $$;
 
@@ -62,7 +61,6 @@ $$;
 -- Phases, each with everything against it that comes later in the order
 
 select is(pg_temp.phase('{}'), 'active', 'an event that nothing holds back is active');
-select is(pg_temp.phase('{"partner_id": null, "client_id": null}'), 'active', 'an event of the master''s own is active');
 select is(pg_temp.phase('{"credits_used": 5}'), 'sold_out', 'an event without a credit left is sold out');
 select is(
   pg_temp.phase(jsonb_build_object('start_date', pg_temp.from_now('1 second'), 'credits_used', 5)), 'upcoming',
@@ -72,13 +70,8 @@ select is(
   pg_temp.phase(jsonb_build_object('start_date', pg_temp.from_now('1 second'), 'credits_used', 5, 'is_active', false)), 'paused',
   'a paused event is paused, upcoming or not'
 );
-select is(
-  pg_temp.phase('{"partner_id": "7f000000-0000-4000-8000-000000000002", "client_id": null}'), 'paused',
-  'an inactive partner pauses the event'
-);
-select is(
-  pg_temp.phase('{"client_id": "7f000000-0000-4000-8000-000000000004"}'), 'paused', 'an inactive client pauses the event'
-);
+select is(pg_temp.phase('{"is_partner_active": false}'), 'paused', 'an inactive partner pauses the event');
+select is(pg_temp.phase('{"is_client_active": false}'), 'paused', 'an inactive client pauses the event');
 select is(
   pg_temp.phase(jsonb_build_object('end_date', pg_temp.from_now('-1 second'), 'is_active', false, 'credits_used', 5)), 'ended',
   'an event that is over has ended, paused or not'
@@ -94,6 +87,71 @@ select is(
 select is(
   pg_temp.phase(jsonb_build_object('start_date', pg_temp.from_now('-1 hour'), 'end_date', pg_temp.from_now('0'))), 'ended',
   'the end no longer belongs to the event'
+);
+
+-- Events know whether their partner and client are active
+
+insert into public.events (id, partner_id, client_id, event_name, event_slug)
+select
+  ('7f000000-0000-4000-8000-0000000000' || given.number)::uuid,
+  case given.partner when 'none' then null when 'asleep' then '7f000000-0000-4000-8000-000000000002' else '7f000000-0000-4000-8000-000000000001' end::uuid,
+  case given.client when 'asleep' then '7f000000-0000-4000-8000-000000000004' when 'awake' then '7f000000-0000-4000-8000-000000000003' end::uuid,
+  given.slug, given.slug
+from (
+  values
+    ('10', 'none', 'none', 'tap-own'),
+    ('11', 'awake', 'none', 'tap-of-partner'),
+    ('12', 'awake', 'awake', 'tap-of-client'),
+    ('13', 'asleep', 'none', 'tap-of-sleeping-partner'),
+    ('14', 'awake', 'asleep', 'tap-of-sleeping-client')
+) as given (number, partner, client, slug);
+select private.post_movement('grant', 'issued', null, 'event', events.id, 3, 'tap-phase:' || events.event_slug)
+from public.events where events.event_slug like 'tap-o%';
+
+create function pg_temp.phase_of(p_slug text)
+returns text
+language sql
+as $$ select private.event_phase(events) from public.events where events.event_slug = p_slug; $$;
+
+select is(pg_temp.phase_of('tap-own'), 'active', 'an event of the master''s own is active');
+select is(pg_temp.phase_of('tap-of-partner'), 'active', 'an event of an active partner is active');
+select is(pg_temp.phase_of('tap-of-client'), 'active', 'an event of an active client is active');
+select is(pg_temp.phase_of('tap-of-sleeping-partner'), 'paused', 'an event made under an inactive partner is paused');
+select is(pg_temp.phase_of('tap-of-sleeping-client'), 'paused', 'an event made for an inactive client is paused');
+
+update public.partners set is_active = true where id = '7f000000-0000-4000-8000-000000000002';
+select is(pg_temp.phase_of('tap-of-sleeping-partner'), 'active', 'activating a partner wakes its events');
+update public.partners set is_active = false where id = '7f000000-0000-4000-8000-000000000001';
+select results_eq(
+  $$ select event_slug::text, private.event_phase(events) from public.events where event_slug like 'tap-o%' order by 1 $$,
+  $$ values
+       ('tap-of-client', 'paused'), ('tap-of-partner', 'paused'), ('tap-of-sleeping-client', 'paused'),
+       ('tap-of-sleeping-partner', 'active'), ('tap-own', 'active') $$,
+  'deactivating a partner pauses all of its events and nobody else''s'
+);
+update public.partners set is_active = true where id = '7f000000-0000-4000-8000-000000000001';
+select is(pg_temp.phase_of('tap-of-client'), 'active', 'activating the partner again wakes them');
+select is(pg_temp.phase_of('tap-of-sleeping-client'), 'paused', 'but not the event whose client is still inactive');
+
+update public.clients set is_active = false where id = '7f000000-0000-4000-8000-000000000003';
+select is(pg_temp.phase_of('tap-of-client'), 'paused', 'deactivating a client pauses its event');
+select is(pg_temp.phase_of('tap-of-partner'), 'active', 'and no other event of the partner');
+update public.clients set is_active = true where id = '7f000000-0000-4000-8000-000000000003';
+select is(pg_temp.phase_of('tap-of-client'), 'active', 'activating a client wakes its event');
+
+update public.events set client_id = '7f000000-0000-4000-8000-000000000004' where event_slug = 'tap-of-client';
+select is(pg_temp.phase_of('tap-of-client'), 'paused', 'an event that gets an inactive client is paused');
+update public.events set client_id = null where event_slug = 'tap-of-client';
+select is(pg_temp.phase_of('tap-of-client'), 'active', 'an event that loses its inactive client is active');
+update public.clients set is_active = true where id = '7f000000-0000-4000-8000-000000000004';
+update public.clients set is_active = false where id = '7f000000-0000-4000-8000-000000000004';
+select is(pg_temp.phase_of('tap-of-client'), 'active', 'what becomes of a client that it had before does not reach it');
+select is(pg_temp.phase_of('tap-of-sleeping-client'), 'paused', 'a client that is deactivated again pauses the event it still has');
+insert into public.events (event_name, event_slug, partner_id, is_partner_active)
+values ('Tap', 'tap-pretends', '7f000000-0000-4000-8000-000000000002', false);
+select is(
+  (select is_partner_active from public.events where event_slug = 'tap-pretends'), true,
+  'what an event is said to know of its partner does not count'
 );
 
 -- Slugs
@@ -270,6 +328,8 @@ select is(
 );
 update public.events set event_name = 'Tap Again' where event_slug = 'tap-taken';
 select is((select updated_at from public.events where event_slug = 'tap-taken'), now(), 'a change of settings touches updated_at');
+
+select is_empty('select * from public.credit_audit()', 'every balance agrees with the ledger');
 
 select * from finish();
 rollback;

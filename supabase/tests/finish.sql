@@ -3,7 +3,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(113);
+select plan(121);
 
 insert into auth.users (id, email)
 values ('8d000000-0000-4000-8000-000000000001', 'user@tap.example'), ('8d000000-0000-4000-8000-000000000002', 'master@tap.example');
@@ -13,7 +13,7 @@ select private.post_movement('grant', 'issued', null, 'user', '8d000000-0000-400
 insert into public.styles_metadata (id, label, category, subcategory, credit_cost) values ('tap_a', 'A', 'tap', 'Tap', 100);
 insert into public.identity_prompts (id, master_prompt) values ('tap_a', 'Paint A');
 insert into public.partners (id, name) values ('8d000000-0000-4000-8000-000000000003', 'Tap Partner');
-select private.grant_partner_credits('8d000000-0000-4000-8000-000000000003', 100, 'tap-partner', null, null);
+select private.grant_credits('partner', '8d000000-0000-4000-8000-000000000003', 100, 'for the test');
 insert into public.events (id, partner_id, event_name, event_slug, config)
 values
   ('8d000000-0000-4000-8000-000000000004', '8d000000-0000-4000-8000-000000000003', 'Tap', 'tap-party', '{"limits": {"per_guest": 99}}'),
@@ -153,7 +153,7 @@ select results_eq(
   'a photo that is completed answers with its picture'
 );
 select results_eq(
-  $$ select (pg_temp.photo('good')).status, (pg_temp.photo('good')).succeeded_at, (pg_temp.photo('good')).image_url, (pg_temp.photo('good')).credits_charged $$,
+  $$ select (pg_temp.photo('good')).status::text, (pg_temp.photo('good')).succeeded_at, (pg_temp.photo('good')).image_url, (pg_temp.photo('good')).credits_charged::integer $$,
   $$ values ('succeeded', now(), 'https://tap.example/good-1.png', 1) $$,
   'a completed photo is succeeded and stays charged'
 );
@@ -218,8 +218,8 @@ select results_eq(
   'a photo that fails answers with why, and that it was refunded'
 );
 select results_eq(
-  $$ select (pg_temp.photo('bad')).status, (pg_temp.photo('bad')).failed_at, (pg_temp.photo('bad')).refunded_at, (pg_temp.photo('bad')).credits_charged,
-       (pg_temp.photo('bad')).error_code $$,
+  $$ select (pg_temp.photo('bad')).status::text, (pg_temp.photo('bad')).failed_at, (pg_temp.photo('bad')).refunded_at, (pg_temp.photo('bad')).credits_charged::integer,
+       (pg_temp.photo('bad')).error_code::text $$,
   $$ values ('failed', now(), now(), 0, 'GENERATION_FAILED') $$,
   'a failed photo is refunded and costs nothing'
 );
@@ -230,7 +230,7 @@ select results_eq(
 );
 select is((pg_temp.event_credits('tap-party'))[2], (select used - 1 from party_before), 'the event has its credit back');
 select results_eq(
-  $$ select kind::text, source::text, destination::text, destination_id, amount from private.credit_movements
+  $$ select kind::text, source::text, destination::text, destination_id, amount::integer from private.credit_movements
      where generation_id = (pg_temp.photo('bad')).id and kind <> 'charge' $$,
   $$ values ('refund', 'spent', 'event', '8d000000-0000-4000-8000-000000000004'::uuid, 1) $$,
   'the refund of an event''s photo is one movement that names the photo'
@@ -297,7 +297,7 @@ select results_eq(
   'a late picture turns the failure into a success that is refunded'
 );
 select results_eq(
-  $$ select (pg_temp.photo('bad')).status, (pg_temp.photo('bad')).credits_charged, (pg_temp.photo('bad')).refunded_at, (pg_temp.photo('bad')).error_code $$,
+  $$ select (pg_temp.photo('bad')).status::text, (pg_temp.photo('bad')).credits_charged::integer, (pg_temp.photo('bad')).refunded_at, (pg_temp.photo('bad')).error_code::text $$,
   $$ values ('succeeded', 0, now(), null::text) $$,
   'a late picture is free'
 );
@@ -410,7 +410,7 @@ select results_eq('select * from world', 'select * from world_before', 'a refuse
 delete from private.file_tasks;
 select is(pg_temp.outcome('mine', '8d000000-0000-4000-8000-000000000001'), 'true', 'its user deletes a photo');
 select results_eq(
-  $$ select (pg_temp.photo('mine')).deleted_at, (pg_temp.photo('mine')).image_url, (pg_temp.photo('mine')).status, (pg_temp.photo('mine')).credits_charged $$,
+  $$ select (pg_temp.photo('mine')).deleted_at, (pg_temp.photo('mine')).image_url, (pg_temp.photo('mine')).status::text, (pg_temp.photo('mine')).credits_charged::integer $$,
   $$ values (now(), null::text, 'succeeded', 100) $$, 'a deleted photo loses its picture and is not refunded'
 );
 select is(pg_temp.planned('mine'), '{"remove generations","remove generations_private"}', 'the picture of a deleted photo is removed wherever it lies');
@@ -423,12 +423,12 @@ select is(pg_temp.in_gallery('good'), null, 'a deleted photo leaves the gallery 
 select pg_temp.begin_photo('dropped');
 select is(pg_temp.outcome('dropped'), 'true', 'a running photo can be deleted');
 select results_eq(
-  $$ select (pg_temp.photo('dropped')).status, pg_temp.refunds('dropped'), is_wanted from public.get_result_target((pg_temp.attempt('dropped')).id) $$,
+  $$ select (pg_temp.photo('dropped')).status::text, pg_temp.refunds('dropped'), is_wanted from public.get_result_target((pg_temp.attempt('dropped')).id) $$,
   $$ values ('processing', 0, false) $$, 'it goes on, is not refunded, and its picture is not wanted'
 );
 select is((pg_temp.complete('dropped')).image_url, null, 'a photo deleted while it ran is finished without a public address');
 select is(pg_temp.planned('dropped'), '{"remove generations","remove user_photos"}', 'its picture and selfie are removed');
-select is((pg_temp.photo('dropped')).credits_charged, 1, 'a photo deleted while it ran stays charged when it is finished');
+select is((pg_temp.photo('dropped')).credits_charged::integer, 1, 'a photo deleted while it ran stays charged when it is finished');
 select is(pg_temp.in_gallery('dropped'), null, 'a photo deleted while it ran never enters the gallery');
 
 select pg_temp.begin_photo('dropped_bad');
@@ -440,21 +440,38 @@ select is((pg_temp.fail('dropped_bad', 1)).refunded, true, 'a photo deleted whil
 select throws_ok($$ select public.complete_generation(-1, 't', 'generations', 'u', 1, 1) $$, 'PT404', null, 'an unknown attempt cannot complete');
 select throws_ok($$ select public.fail_generation(gen_random_uuid(), 'GENERATION_FAILED') $$, 'PT404', null, 'an unknown photo cannot fail');
 select throws_ok(
-  format('update public.generations set %s where id = %L', given.change, (pg_temp.photo(given.photo)).id), '23514', null, given.name
+  format('update public.generations set %s where id = %L', given.change, (pg_temp.photo(given.photo)).id), '23514',
+  format('new row for relation "generations" violates check constraint "generations_%s"', given.rule), given.name
 )
 from (
   values
-    ('raced', 'status = ''failed'', error_code = ''GENERATION_FAILED'', failed_at = now()', 'no row has failed and kept its success'),
-    ('raced', 'succeeded_at = null', 'no row has succeeded at no time'),
-    ('raced', 'status = ''queued''', 'no row that succeeded is queued'),
-    ('raced', 'error_code = ''GENERATION_FAILED''', 'no row that succeeded has an error'),
-    ('raced', 'refunded_at = now()', 'no row is refunded and charged'),
-    ('raced', 'visibility = ''hidden''', 'no hidden row has a public address'),
-    ('raced', 'deleted_at = now()', 'no deleted row has a public address'),
-    ('dropped_bad', 'credits_charged = 1', 'no failed row is charged'),
-    ('raced', 'event_id = null', 'no living row is paid by nobody'),
-    ('raced', 'user_id = ''8d000000-0000-4000-8000-000000000001''', 'no row is paid by two')
-) as given (photo, change, name);
+    ('raced', 'status = ''failed'', error_code = ''GENERATION_FAILED'', failed_at = now()', 'status_matches_timestamps',
+      'no row has failed and kept its success'),
+    ('raced', 'succeeded_at = null', 'status_matches_timestamps', 'no row has succeeded at no time'),
+    ('raced', 'status = ''queued''', 'status_matches_timestamps', 'no row that succeeded is queued'),
+    ('raced', 'error_code = ''GENERATION_FAILED''', 'error_code_matches_status', 'no row that succeeded has an error'),
+    ('raced', 'refunded_at = now()', 'refunded_is_not_charged', 'no row is refunded and charged'),
+    ('raced', 'visibility = ''hidden''', 'image_url_is_public', 'no hidden row has a public address'),
+    ('raced', 'deleted_at = now()', 'image_url_is_public', 'no deleted row has a public address'),
+    ('dropped_bad', 'credits_charged = 1', 'failed_is_not_charged', 'no failed row is charged'),
+    ('raced', 'event_id = null', 'has_one_payer', 'no living row is paid by nobody'),
+    ('raced', 'user_id = ''8d000000-0000-4000-8000-000000000001''', 'has_one_payer', 'no row is paid by two'),
+    ('raced', 'idempotency_key = ''tap-key-without-hash''', 'idempotency_key_has_hash', 'no row has a key without the hash of its request')
+) as given (photo, change, rule, name);
+select throws_ok(
+  format('update public.generations set %s where id = %L', given.change, (pg_temp.photo('raced')).id), '23514',
+  format('value for domain private.%s violates check constraint "%s"', given.domain, given.rule), given.name
+)
+from (
+  values
+    ('status = ''painted''', 'generation_state', 'generation_state_known', 'no row has an unknown status'),
+    ('visibility = ''secret''', 'photo_visibility', 'photo_visibility_known', 'no row has an unknown visibility'),
+    ('error_code = ''OOPS''', 'generation_error', 'generation_error_known', 'no row has an unknown error'),
+    ('aspect_ratio = ''2:1''', 'aspect_ratio', 'aspect_ratio_known', 'no row has an unknown ratio'),
+    ('guest_id = ''short''', 'guest_id', 'guest_id_format', 'no row has a guest of another form'),
+    ('credits_charged = -1', 'credit_count', 'credit_count_nonnegative', 'no row is charged less than nothing'),
+    ('expected_seconds = 0', 'positive_real', 'positive_real_is_positive', 'no row expects no time at all')
+) as given (change, domain, rule, name);
 
 select lives_ok('set constraints all immediate', 'every row points at what exists');
 select is_empty('select * from public.credit_audit()', 'every balance agrees with the ledger at the end');

@@ -2,7 +2,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(31);
+select plan(33);
 
 insert into public.partners (id, name)
 values
@@ -82,6 +82,13 @@ select is(pg_temp.used('tap-open'), 10, 'an event can be used up to its last cre
 select is(pg_temp.take('tap-open', 1), false, 'an event that is used up gives nothing');
 select is(pg_temp.take('tap-running', 1), true, 'inside its window an event gives');
 
+insert into public.partners (id, name) values ('7c000000-0000-4000-8000-000000000004', 'Tap Owing Partner');
+insert into public.events (id, partner_id, event_name, event_slug)
+values ('7c000000-0000-4000-8000-000000000019', '7c000000-0000-4000-8000-000000000004', 'Tap', 'tap-owing');
+select private.post_movement('grant', 'issued', null, 'event', '7c000000-0000-4000-8000-000000000019', 1, 'tap-give:tap-owing');
+select private.post_movement('purchase_reversal', 'partner_debt', '7c000000-0000-4000-8000-000000000004', 'issued', null, 5, 'tap-debt');
+select is(pg_temp.take('tap-owing', 1), true, 'an event of a partner in debt gives what it holds');
+
 -- When it says no
 
 select is(pg_temp.take('tap-paused', 1), false, 'a paused event gives nothing');
@@ -94,7 +101,7 @@ select is(pg_temp.take('tap-empty', 1), false, 'an event without credits gives n
 select is(public.increment_event_credit('7c000000-0000-4000-8000-0000000000ff'), false, 'an unknown event gives nothing');
 select is(public.increment_event_credit(null), false, 'no event gives nothing');
 select is(
-  (select sum(credits_used)::integer from public.events where event_slug like 'tap-%' and event_slug not in ('tap-open', 'tap-running')),
+  (select sum(credits_used)::integer from public.events where event_slug like 'tap-%' and event_slug not in ('tap-open', 'tap-running', 'tap-owing')),
   0, 'where it says false nothing was taken'
 );
 
@@ -113,9 +120,10 @@ select is(
   'PT400 INVALID_INPUT', 'no amount is an error'
 );
 select is(
-  pg_temp.outcome_as('service_role', $$select public.increment_event_credit('7c000000-0000-4000-8000-000000000011', 2147483647)$$),
-  'PT400 INVALID_INPUT', 'an amount beyond all reason is an error'
+  pg_temp.outcome_as('service_role', $$select public.increment_event_credit('7c000000-0000-4000-8000-000000000011', 10000001)$$),
+  'PT400 INVALID_INPUT', 'more than 10 million at once is an error'
 );
+select is(pg_temp.take('tap-running', 10000000), false, '10 million is an amount, although no event has them');
 
 -- Who may call it
 

@@ -111,8 +111,11 @@ select results_eq(
      where our_columns.schema_name = 'private'
        and has_column_privilege(roles.name, our_columns.oid, our_columns.attnum, 'SELECT')
      order by 1, 2 $$,
-  $$ values ('anon', 'gallery_photos'), ('authenticated', 'gallery_photos'), ('service_role', 'gallery_photos') $$,
-  'of schema private the API roles read the gallery and nothing else'
+  $$ values
+       ('anon', 'gallery_photos'),
+       ('authenticated', 'credit_movements'), ('authenticated', 'credit_notes'), ('authenticated', 'gallery_photos'),
+       ('service_role', 'gallery_photos') $$,
+  'of schema private the API roles read the gallery, and signed-in people their credits, and nothing else'
 );
 select is_empty(
   $$ select roles.name, hidden.table_name, hidden.column_name
@@ -127,7 +130,9 @@ select is_empty(
          ('public.payment_notifications', 'data'),
          ('public.identity_prompts', 'master_prompt'),
          ('public.api_key_pool', 'api_key'),
-         ('private.gallery_photos', 'generation_id')
+         ('private.gallery_photos', 'generation_id'),
+         ('private.credit_movements', 'staff_id'), ('private.credit_movements', 'idempotency_key'),
+         ('private.credit_movements', 'request_hash'), ('private.credit_movements', 'payment_id')
      ) as hidden (table_name, column_name)
      where has_column_privilege(roles.name, hidden.table_name, hidden.column_name, 'SELECT') $$,
   'no client role can select a hidden column'
@@ -178,8 +183,10 @@ select is_empty(
 select results_eq(
   $$ select schema_name || '.' || name from our_functions
      where has_function_privilege('authenticated', oid, 'EXECUTE') order by 1 $$,
-  $$ values ('private.unlock_style_pack'), ('public.unlock_style_pack') $$,
-  'a signed-in person can execute unlock_style_pack only'
+  $$ values
+       ('private.is_master'), ('private.my_credit_accounts'), ('private.read_balance'), ('private.refuse'),
+       ('private.unlock_style_pack'), ('public.credit_statement'), ('public.unlock_style_pack') $$,
+  'a signed-in person can execute unlock_style_pack and credit_statement, and what these two need'
 );
 select is_empty(
   $$ select oid::regprocedure from our_functions
@@ -196,9 +203,11 @@ select is_empty(
   'every function has its search_path pinned to nothing'
 );
 select is(
-  (select count(*)::integer from our_functions where prosecdef and schema_name = 'public' and obj_description(oid, 'pg_proc') !~ 'Definer'),
+  (select count(*)::integer from our_functions
+   where prosecdef and (schema_name = 'public' or has_function_privilege('authenticated', oid, 'EXECUTE'))
+     and obj_description(oid, 'pg_proc') !~ 'Definer'),
   0,
-  'every definer function of public says in its comment that and why it is one'
+  'every definer function that a role of the API calls says in its comment that and why it is one'
 );
 
 -- What comes later is closed too

@@ -114,7 +114,7 @@ select is(pg_temp.credits('7a000000-0000-4000-8000-000000000011'), 0, 'an addres
 select pg_temp.confirm('7a000000-0000-4000-8000-000000000011');
 select is(pg_temp.credits('7a000000-0000-4000-8000-000000000011'), 70, 'the confirmation brings the bonus of the settings');
 select results_eq(
-  $$ select kind::text, source::text, destination::text, amount from private.credit_movements
+  $$ select kind::text, source::text, destination::text, amount::integer from private.credit_movements
      where destination_id = '7a000000-0000-4000-8000-000000000011' $$,
   $$ values ('signup_bonus', 'issued', 'user', 70) $$,
   'the bonus is one movement of the ledger'

@@ -3,7 +3,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(61);
+select plan(68);
 
 -- Whatever else this database has to sweep is swept first, so that the counts are of these tests.
 select public.sweep_database(100000);
@@ -158,7 +158,7 @@ select results_eq(
 );
 select is((pg_temp.attempt('overtaken', 1)).status, 'abandoned', 'an overtaken claim is abandoned too');
 select is((pg_temp.attempt('fresh')).status, 'claimed', 'a fresh claim is left alone');
-select is((pg_temp.photo('lost')).credits_charged, 1, 'a photo whose claim was lost stays charged');
+select is((pg_temp.photo('lost')).credits_charged::integer, 1, 'a photo whose claim was lost stays charged');
 select is(
   (select state from public.complete_generation((pg_temp.attempt('lost')).id, 'tap-lost', 'generations', 'https://tap.example/x.png', 1, 1)),
   'success', 'a lost claim may still bring the picture'
@@ -240,6 +240,52 @@ select is((select is_sweeping from public.get_health()), false, 'no sweep for 2 
 update private.sweeper set last_sweep_at = null;
 select results_eq(
   'select last_sweep_at, is_sweeping from public.get_health()', 'values (null::timestamptz, false)', 'a sweeper that never swept is not'
+);
+
+-- What a sweep measures, so that a status need not
+
+update private.settings set provider_tasks_per_window = 15;
+update public.api_key_pool set account_name = 'tap' where api_key = 'tap-1';
+update public.generations set status = 'processing', started_at = now() where status = 'queued';
+delete from private.generation_attempts;
+
+create temporary view measured as
+  select expected_seconds::real, dispatch_rate::real, queue_length from private.sweeper;
+
+select public.sweep_database();
+select results_eq(
+  'select * from measured', 'values (20::real, 3::real, 0)', 'before any picture a sweep guesses the provider''s time, and counts the accounts of the pool'
+);
+insert into public.api_key_pool (api_key, account_name) values ('tap-3', 'tap');
+select pg_temp.begin_photo('measured_' || number, p_is_running => true) from generate_series(1, 3) as numbers (number);
+select pg_temp.add_attempt('measured_' || number, 1, '1 minute', 'submitted') from generate_series(1, 3) as numbers (number);
+update private.generation_attempts
+set status = 'succeeded', finished_at = now(), latency_ms = (array[5000, 9000, 90000])[(substr(photos.name, 10))::integer]
+from photos
+where photos.id = generation_attempts.generation_id;
+select pg_temp.begin_photo('waiting_1'), pg_temp.begin_photo('waiting_2');
+select results_eq('select * from measured', 'values (20::real, 3::real, 0)', 'what was measured stays as it was until the next sweep');
+select public.sweep_database();
+select results_eq(
+  'select * from measured', 'values (9::real, 3::real, 2)',
+  'a sweep measures the median of the provider''s times, the rate of the accounts and the queue'
+);
+update public.api_key_pool set is_active = false where api_key = 'tap-2';
+select public.sweep_database();
+select is((select dispatch_rate from measured), 1.5::real, 'two keys of one account count once, keys out of the rotation not at all');
+
+update private.sweeper set expected_seconds = 60, dispatch_rate = 0.5, queue_length = 500;
+select is(
+  (select eta_seconds from public.get_generation((pg_temp.photo('measured_1')).id)), 60, 'the estimate of a running photo is the time that the provider takes'
+);
+select results_eq(
+  $$ select queue_position, eta_seconds from public.begin_generation('tap_a', '3:4', 'selfies/m', p_photo_hash => 'h', p_event_slug => 'tap-party') $$,
+  $$ values (3, 66) $$, 'the estimate of a new photo adds its wait in the queue, whose front is counted'
+);
+select pg_temp.begin_photo('waiting_' || number) from generate_series(3, 9) as numbers (number);
+select results_eq(
+  $$ select queue_position, eta_seconds from public.begin_generation('tap_a', '3:4', 'selfies/m', p_photo_hash => 'h', p_event_slug => 'tap-party') $$,
+  $$ values (501, 1062) $$, 'behind ten others the queue is as long as the sweep saw it'
 );
 
 -- Files: leases

@@ -2,7 +2,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(29);
+select plan(32);
 
 update private.settings set pack_unlock_price = 3000;
 
@@ -67,10 +67,17 @@ select results_eq(
   'a purchase is kept for the buyer'
 );
 select results_eq(
-  $$ select kind::text, source::text, destination::text, amount from private.credit_movements
+  $$ select kind::text, source::text, destination::text, amount::integer from private.credit_movements
      where source_id = '7d000000-0000-4000-8000-000000000001' $$,
   $$ values ('unlock', 'user', 'spent', 3000) $$,
   'a purchase is one movement of the ledger'
+);
+select results_eq(
+  $$ select credit_notes.note from private.credit_notes
+     join private.credit_movements on credit_movements.id = credit_notes.movement_id
+     where credit_movements.source_id = '7d000000-0000-4000-8000-000000000001' $$,
+  $$ values ('Tap Gold') $$,
+  'which says what was bought'
 );
 
 update private.settings set pack_unlock_price = 100;
@@ -134,6 +141,16 @@ select is(
 select is(
   pg_temp.as_person('7d000000-0000-4000-8000-000000000001', $$select public.unlock_style_pack('Tap Gold')$$, 'service_role'), '42501',
   'the service buys for nobody'
+);
+select private.post_movement('purchase_reversal', 'user_debt', '7d000000-0000-4000-8000-000000000003', 'issued', null, 70, 'tap-debt');
+select is(
+  pg_temp.as_person('7d000000-0000-4000-8000-000000000003', $$select public.unlock_style_pack('Tap Silver')$$),
+  'PT402 INSUFFICIENT_CREDITS {"debt": 70, "needed": 3000, "balance": 0}',
+  'somebody in debt is refused, and told how much they owe'
+);
+select is(
+  pg_temp.as_person('7d000000-0000-4000-8000-000000000003', $$select (public.unlock_style_pack('Tap Gold')).pack$$),
+  'Tap Gold', 'what they unlocked before stays theirs'
 );
 select is(
   array[

@@ -8,11 +8,21 @@ export { eventually } from "../../../scripts/stack/testing.ts";
 export const stack = await readStack();
 
 /**
- * Registers a test. Connections to the database and the stack are shared by the tests of a file, so
- * what one leaves open is no leak.
+ * Registers a test, at whose end the credits are audited. Connections to the database and the stack
+ * are shared by the tests of a file, so what one leaves open is no leak.
  */
 export function test(name: string, body: () => Promise<void>): void {
-  Deno.test({ name, fn: body, sanitizeOps: false, sanitizeResources: false });
+  const fn = async () => {
+    await body();
+    await assertAuditEmpty();
+  };
+  Deno.test({ name, fn, sanitizeOps: false, sanitizeResources: false });
+}
+
+/** Fails when any balance differs from its ledger. */
+export async function assertAuditEmpty(): Promise<void> {
+  const rows = await sql`select * from credit_audit()`;
+  if (rows.length > 0) throw new Error(`the audit found ${JSON.stringify(rows)}`);
 }
 
 /** The database, as the operator's role. */
