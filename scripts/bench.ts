@@ -1,8 +1,20 @@
 // `npm run bench -- <name> [--json]`: answers one question with numbers. Without a name: which there are.
-const benches: Record<string, { question: string; run: () => Promise<unknown> }> = {
+interface Result {
+  /** Machine, versions and parameters. */
+  about?: Record<string, string | number>;
+  /** One line of the printed table each. */
+  figures: object;
+}
+
+const benches: Record<string, { question: string; run: () => Promise<Result> }> = {
   start: {
     question: "How long does npm start take, cold and warm, and how much memory does it hold?",
     run: async () => (await import("./bench/start.ts")).benchStart(),
+  },
+  credits: {
+    question:
+      "How near does the whole begin of a photo come to one bare update of the event's counter?",
+    run: async () => (await import("./bench/credits.ts")).benchCredits(),
   },
 };
 
@@ -17,5 +29,9 @@ if (bench === undefined) {
 const isJson = Deno.args.includes("--json");
 if (!isJson) console.log(bench.question);
 const result = await bench.run();
-if (isJson) console.log(JSON.stringify(result));
-else console.table(result);
+if (isJson) {
+  console.log(JSON.stringify(result));
+} else {
+  if (result.about) console.log(result.about);
+  console.table(result.figures);
+}

@@ -1,11 +1,15 @@
 import { isolatedEnvironment, startTestStack } from "../stack/testing.ts";
+import { median, round } from "./figures.ts";
 
 /** Starts of each kind; the median is what is reported. */
 const RUNS = 5;
 
 /** What was measured, and the goal for this machine class (2 cores). */
 export interface StartResult {
-  [figure: string]: { median: number; min: number; max: number; goal: number; unit: string };
+  figures: Record<
+    string,
+    { median: number; min: number; max: number; goal: number; unit: string }
+  >;
 }
 
 /**
@@ -29,19 +33,19 @@ export async function benchStart(): Promise<StartResult> {
     await Deno.remove(env.CABINA_DATA_DIR!, { recursive: true });
   }
   return {
-    "cold start": summary(cold, 6, "s"),
-    "warm start": summary(warm, 2.5, "s"),
-    ...(memory.length > 0 && { "idle memory": summary(memory, 700, "MB") }),
+    figures: {
+      "cold start": summary(cold, 6, "s"),
+      "warm start": summary(warm, 2.5, "s"),
+      ...(memory.length > 0 && { "idle memory": summary(memory, 700, "MB") }),
+    },
   };
 }
 
-function summary(values: number[], goal: number, unit: string): StartResult[string] {
-  const sorted = values.toSorted((a, b) => a - b);
-  const round = (value: number | undefined) => Math.round((value ?? NaN) * 100) / 100;
+function summary(values: number[], goal: number, unit: string): StartResult["figures"][string] {
   return {
-    median: round(sorted[Math.floor(sorted.length / 2)]),
-    min: round(sorted[0]),
-    max: round(sorted.at(-1)),
+    median: round(median(values)),
+    min: round(Math.min(...values)),
+    max: round(Math.max(...values)),
     goal,
     unit,
   };
