@@ -5,7 +5,10 @@ begin;
 create extension if not exists pgtap with schema extensions;
 select plan(48);
 
-insert into auth.users (id, email) values ('74000000-0000-4000-8000-000000000001', 'keyed@tap.example'), ('74000000-0000-4000-8000-000000000002', 'other@tap.example');
+insert into auth.users (id, email)
+values
+  ('74000000-0000-4000-8000-000000000001', 'keyed@tap.example'),
+  ('74000000-0000-4000-8000-000000000002', 'other@tap.example');
 insert into public.partners (id, name) values ('74000000-0000-4000-8000-000000000003', 'Tap Partner');
 insert into public.events (id, partner_id, event_name, event_slug)
 values
@@ -107,13 +110,17 @@ select results_eq('select * from world', 'select * from world_before', 'a confli
 -- Whose key it is
 
 select isnt(
-  pg_temp.request(kinds.asked, 'tap-key', staff.bob), first_answers.answer, format('the key of another person of staff is another key: another %s', kinds.name)
+  pg_temp.request(kinds.asked, 'tap-key', staff.bob), first_answers.answer,
+  format('the key of another person of staff is another key: another %s', kinds.name)
 )
 from kinds join first_answers using (name), staff;
 select is(
   (select row(user_credits, partner, events)::text from world), '(90,"{1000,100}","{90,10}")', 'the other person''s requests have moved as much again'
 );
-select matches(pg_temp.request(kinds.asked, 'tap-key'), '^[0-9]+$', format('the key of the system is another key: another %s', kinds.name)) from kinds;
+select matches(
+  pg_temp.request(kinds.asked, 'tap-key'), '^[0-9]+$',
+  format('the key of the system is another key: another %s', kinds.name)
+) from kinds;
 select is(
   (select row(user_credits, partner, events)::text from world), '(135,"{1000,150}","{135,15}")', 'the system''s requests have moved as much again'
 );
@@ -135,7 +142,8 @@ select is(
 -- Only what moved something is remembered
 
 select is(
-  pg_temp.request($$allocate_event_credits('74000000-0000-4000-8000-000000000004', 751)$$, 'tap-later', ana), 'PT402 INSUFFICIENT_CREDITS', 'a request is refused'
+  pg_temp.request($$allocate_event_credits('74000000-0000-4000-8000-000000000004', 751)$$, 'tap-later', ana), 'PT402 INSUFFICIENT_CREDITS',
+  'a request is refused'
 )
 from staff;
 select private.grant_credits('partner', '74000000-0000-4000-8000-000000000003', 1, 'for the test');

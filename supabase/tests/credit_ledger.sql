@@ -3,7 +3,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(69);
+select plan(70);
 
 -- A user, a partner with two events, and an event of the master's own.
 insert into auth.users (id, email) values ('7b000000-0000-4000-8000-000000000001', 'ledger@tap.example');
@@ -108,7 +108,8 @@ create temporary table written as
     p_payment_id => 'tap-payment', p_staff_id => '7b000000-0000-4000-8000-00000000000a', p_request_hash => 'tap', p_note => 'because'
   );
 select results_eq(
-  $$ select * from private.credit_movements where idempotency_key = 'tap-all' $$, 'select * from written', 'a movement answers with its row of the ledger'
+  $$ select * from private.credit_movements where idempotency_key = 'tap-all' $$, 'select * from written',
+  'a movement answers with its row of the ledger'
 );
 select results_eq(
   $$ select kind::text, source::text, source_id, destination::text, destination_id, amount::integer, order_id, payment_id, staff_id, request_hash, created_at
@@ -127,6 +128,7 @@ select is(
 
 -- Debts
 
+select is(pg_temp.outcome($$select pg_temp.move('user', 'user debt', 1)$$), '23514', 'a debt that there is not cannot be paid');
 select pg_temp.move('user debt', 'issued', 12);
 select is((select user_debt from balances), 12, 'what a debt gives is owed');
 select pg_temp.move('user debt', 'issued', 3);
@@ -177,7 +179,8 @@ select is(
   'a debt of nobody is refused'
 );
 select is(
-  pg_temp.outcome($$select pg_temp.move('issued', 'user', 1, null)$$), '23514', 'a movement without a key and without a photo could happen twice: refused'
+  pg_temp.outcome($$select pg_temp.move('issued', 'user', 1, null)$$), '23514',
+  'a movement without a key and without a photo could happen twice: refused'
 );
 select is(
   pg_temp.outcome(

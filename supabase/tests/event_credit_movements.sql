@@ -151,7 +151,10 @@ from (
     ('tap-second', 'tap-third', null, 'PT400 INVALID_INPUT {"field": "amount"}', 'transferring no amount is refused')
 ) as given (source, destination, amount, outcome, name);
 select is(
-  array[pg_temp.event('tap-first'), pg_temp.event('tap-second'), pg_temp.event('tap-third'), pg_temp.event('tap-rival'), pg_temp.event('tap-own'), pg_temp.partner()],
+  array[
+    pg_temp.event('tap-first'), pg_temp.event('tap-second'), pg_temp.event('tap-third'), pg_temp.event('tap-rival'),
+    pg_temp.event('tap-own'), pg_temp.partner()
+  ],
   '{{40,30},{60,0},{0,0},{0,0},{10,0},{100,100}}', 'refused transfers have changed nothing'
 );
 
@@ -210,7 +213,8 @@ select is(pg_temp.event('tap-second'), '{2,2}', 'photos being made stay charged 
 select is(pg_temp.partner(), '{100,32}', 'the partner gets back the rest');
 
 select is(
-  (select state from public.fail_generation((select id from photos where name = 'failing'), 'GENERATION_FAILED')), 'fail', 'a photo fails after its event was closed'
+  (select state from public.fail_generation((select id from photos where name = 'failing'), 'GENERATION_FAILED')), 'fail',
+  'a photo fails after its event was closed'
 );
 select results_eq(
   $$ select kind::text, source::text, destination::text, destination_id, amount::integer from private.credit_movements
@@ -255,7 +259,8 @@ select is(
   array[pg_temp.event('tap-running'), pg_temp.partner()], '{{1,1},{50,32}}', 'what its closed event returns pays the debt, and the rest is its own'
 );
 select results_eq(
-  'select kind, source, destination, amount from newest', $$ values ('debt_payment', 'partner', 'partner_debt', 50) $$, 'the debt is paid by one movement'
+  'select kind, source, destination, amount from newest', $$ values ('debt_payment', 'partner', 'partner_debt', 50) $$,
+  'the debt is paid by one movement'
 );
 select is(pg_temp.allocate('tap-next', 18), 'done', 'without a debt it allocates again');
 select private.post_movement('purchase_reversal', 'partner_debt', '71000000-0000-4000-8000-000000000001', 'issued', null, 3, 'tap-debt-too');
@@ -269,12 +274,14 @@ select is(
   pg_temp.outcome($$delete from public.events where event_slug = 'tap-next'$$), '23001', 'an event with credits cannot be deleted around its function'
 );
 select is(
-  pg_temp.outcome($$delete from public.partners where id = '71000000-0000-4000-8000-000000000002'$$), '23001', 'a partner with credits cannot be deleted'
+  pg_temp.outcome($$delete from public.partners where id = '71000000-0000-4000-8000-000000000002'$$), '23001',
+  'a partner with credits cannot be deleted'
 );
 select private.adjust_credits('partner', '71000000-0000-4000-8000-000000000002', -100, 'for the test');
 delete from public.events where event_slug = 'tap-rival';
 select is(
-  pg_temp.outcome($$delete from public.partners where id = '71000000-0000-4000-8000-000000000002'$$), 'done', 'a partner without credits and events can be deleted'
+  pg_temp.outcome($$delete from public.partners where id = '71000000-0000-4000-8000-000000000002'$$), 'done',
+  'a partner without credits and events can be deleted'
 );
 select is(
   pg_temp.outcome(format('select private.delete_event(%L)', pg_temp.event_id(given.slug))), given.outcome, given.name
@@ -308,7 +315,8 @@ insert into public.events (event_name, event_slug) values ('Tap', 'tap-own-doome
 select private.allocate_event_credits(pg_temp.event_id('tap-own-doomed'), 7);
 select private.delete_event(pg_temp.event_id('tap-own-doomed'));
 select results_eq(
-  'select kind, destination, amount from newest', $$ values ('return', 'issued', 7) $$, 'a deleted event of the master''s own returns its credits to where they came from'
+  'select kind, destination, amount from newest', $$ values ('return', 'issued', 7) $$,
+  'a deleted event of the master''s own returns its credits to where they came from'
 );
 insert into public.events (event_name, event_slug) values ('Tap', 'tap-empty-doomed');
 select is(

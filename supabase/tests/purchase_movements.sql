@@ -3,7 +3,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(109);
+select plan(110);
 
 update private.settings set signup_bonus = 50, referral_reward = 100, pack_unlock_price = 10;
 
@@ -283,7 +283,10 @@ select is(pg_temp.partner(), '{800,700,0}', 'the next purchase pays the rest of 
 
 select pg_temp.place_order('first', 'referred'), pg_temp.place_order('second', 'referred');
 select pg_temp.pay('first', 'tap-pay-20');
-select is(array[pg_temp.credits('referred'), pg_temp.credits('referrer')], '{500,100}', 'the first purchase of a referred person rewards who referred them');
+select is(
+  array[pg_temp.credits('referred'), pg_temp.credits('referrer')], '{500,100}',
+  'the first purchase of a referred person rewards who referred them'
+);
 select is(pg_temp.history('first', 1), '{"referral_reward issued>user 100"}', 'the reward is a movement of the order');
 select pg_temp.pay('first', 'tap-pay-20'), pg_temp.pay('first', 'tap-pay-21'), pg_temp.pay('second', 'tap-pay-22');
 select is(
@@ -314,7 +317,8 @@ select is(
 select private.reverse_purchase('tap-pay-20', 0);
 select is(array[pg_temp.credits('referrer'), pg_temp.debt('referrer')], '{20,0}', 'given again it pays that debt first');
 select is(
-  pg_temp.history('first', 1) @> '{reward_reversal user>issued 20,reward_reversal user_debt>issued 80}', true, 'a reward is taken back by movements of the order'
+  pg_temp.history('first', 1) @> '{reward_reversal user>issued 20,reward_reversal user_debt>issued 80}', true,
+  'a reward is taken back by movements of the order'
 );
 
 -- Who gets no reward
@@ -373,6 +377,7 @@ select is(
 );
 select is(private.reverse_purchase('tap-pay-41', 500), 500, 'and reversed once more');
 select is(pg_temp.history('gone', 6), '{"purchase_reversal user>issued 500","reward_reversal written_off>issued 100"}', 'as before');
+select is(private.reverse_purchase('tap-pay-41', 500), 0, 'the same state again takes nothing from nobody');
 select is_empty(
   $$ select from private.credit_debts where account_id not in (select id from public.profiles union select id from public.partners) and amount > 0 $$,
   'nobody who is gone owes anything'

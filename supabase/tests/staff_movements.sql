@@ -146,7 +146,10 @@ select results_eq(
 
 -- Bounds
 
-select is(pg_temp.move('grant_credits', 'user', '10000000', repeat('x', 500)), '10000000, {180,0}', '10 million at once, with a reason of 500 characters');
+select is(
+  pg_temp.move('grant_credits', 'user', '10000000', repeat('x', 500)), '10000000, {180,0}',
+  '10 million at once, with a reason of 500 characters'
+);
 select private.post_movement('adjustment', 'issued', null, 'partner', '70000000-0000-4000-8000-000000000002', 990000000 - 180, 'tap-rich');
 select is(
   pg_temp.move('grant_credits', 'partner', '10000000'), '10000000, {1000000000,0}', 'an account may have had 1000 million'
