@@ -74,14 +74,18 @@ select results_eq(
      cross join (values ('INSERT'), ('UPDATE'), ('REFERENCES')) as verbs (name)
      where has_column_privilege(roles.name, our_columns.oid, our_columns.attnum, verbs.name)
      order by 1, 2, 3, 4 $$,
-  $$ values ('authenticated', 'public.profiles', 'full_name', 'UPDATE') $$,
-  'clients may write full_name of profiles and no other column'
+  $$ values
+       ('authenticated', 'public.favorites', 'style_id', 'INSERT'),
+       ('authenticated', 'public.favorites', 'user_id', 'INSERT'),
+       ('authenticated', 'public.profiles', 'full_name', 'UPDATE') $$,
+  'clients may write their favorites and full_name of profiles, and no other column'
 );
 select is_empty(
   $$ select roles.name, our_tables.schema_name, our_tables.name from our_tables
      cross join (values ('anon'), ('authenticated'), ('service_role')) as roles (name)
-     where has_table_privilege(roles.name, our_tables.oid, 'DELETE, TRUNCATE, TRIGGER') $$,
-  'no role of the API may delete from, truncate or put a trigger on any table'
+     where has_table_privilege(roles.name, our_tables.oid, 'TRUNCATE, TRIGGER')
+       or (has_table_privilege(roles.name, our_tables.oid, 'DELETE') and (roles.name, our_tables.name) <> ('authenticated', 'favorites')) $$,
+  'no role of the API may truncate or put a trigger on any table, or delete from any but favorites'
 );
 select is_empty(
   $$ select our_columns.schema_name, our_columns.table_name, our_columns.name from our_columns
@@ -184,9 +188,10 @@ select results_eq(
   $$ select schema_name || '.' || name from our_functions
      where has_function_privilege('authenticated', oid, 'EXECUTE') order by 1 $$,
   $$ values
-       ('private.is_master'), ('private.my_credit_accounts'), ('private.read_balance'), ('private.refuse'),
+       ('private.is_master'), ('private.my_client_ids'), ('private.my_credit_accounts'), ('private.my_event_ids'),
+       ('private.my_partner_ids'), ('private.read_balance'), ('private.refuse'),
        ('private.unlock_style_pack'), ('public.credit_statement'), ('public.unlock_style_pack') $$,
-  'a signed-in person can execute unlock_style_pack and credit_statement, and what these two need'
+  'a signed-in person can execute unlock_style_pack and credit_statement, and what these two and policies need'
 );
 select is_empty(
   $$ select oid::regprocedure from our_functions
