@@ -2,12 +2,10 @@
 // contains one of the words, on a fresh embedded database. `supabase test db` runs the same files.
 import { join } from "node:path";
 import postgres from "postgres";
-import { readConfig, type StackConfig } from "./stack/config.ts";
-import { startDatabase } from "./stack/database.ts";
-import { loadKeys } from "./stack/keys.ts";
+import type { StackConfig } from "./stack/config.ts";
 import { installPgTap } from "./stack/pgtap_extension.ts";
 import { dbUrl } from "./stack/postgres.ts";
-import { isolatedEnvironment } from "./stack/testing.ts";
+import { withDatabase } from "./stack/testing_database.ts";
 
 /** How many assertions passed and failed; a broken file counts as one failure. */
 export interface Counts {
@@ -21,12 +19,9 @@ export interface Counts {
  * failed. The database is made for the run, with migrations and seed, and removed after it.
  */
 export async function runPgTap(words: string[] = []): Promise<Counts> {
-  const config = readConfig(await isolatedEnvironment());
   const counts = { passed: 0, failed: 0 };
-  const database = await startDatabase(config, (await loadKeys(config.dataDir)).id);
-  try {
-    if (database.problem) throw new Error(database.problem);
-    await installPgTap(database.extensionDir);
+  await withDatabase(async (config, { extensionDir }) => {
+    await installPgTap(extensionDir);
     for (const name of await testFiles(config, words)) {
       const { passed, failures } = await runFile(config, name);
       console.log(`${failures.length > 0 ? "FAILED" : "ok"} supabase/tests/${name} (${passed} ok)`);
@@ -34,10 +29,7 @@ export async function runPgTap(words: string[] = []): Promise<Counts> {
       counts.passed += passed;
       counts.failed += failures.length;
     }
-  } finally {
-    await database.stop();
-    await Deno.remove(config.dataDir, { recursive: true });
-  }
+  });
   return counts;
 }
 

@@ -1,5 +1,6 @@
 // `npm test`: every check of the project, on a stack of its own. Words choose steps, --filter
 // chooses Deno tests: `npm test -- pgtap`, `npm test -- deno --filter=rpc`.
+import { checkDatabase } from "./check_database.ts";
 import { checkVersions } from "./check_versions.ts";
 import { type Counts, runPgTap } from "./pgtap.ts";
 import { isolatedEnvironment, startTestStack } from "./stack/testing.ts";
@@ -11,6 +12,7 @@ const STEPS: Record<string, () => Promise<Counts>> = {
   lint: () => deno(["lint", "--quiet"]),
   types: () => deno(["check", "--quiet", ...ROOTS]),
   versions: async () => report(await checkVersions()),
+  database: async () => report(await checkDatabase()),
   pgtap: () => runPgTap(),
   deno: runDenoTests,
 };

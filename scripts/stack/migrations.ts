@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { createRequire } from "node:module";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import type postgres from "postgres";
+import { runCli } from "./cli.ts";
 import type { StackConfig } from "./config.ts";
 
 /**
@@ -15,23 +15,14 @@ export async function applyMigrations(
   sql: postgres.Sql,
 ): Promise<string | undefined> {
   if (!await isPending(config.root, sql)) return undefined;
-  const folder = await projectFolder(config);
-  const { success, stdout, stderr } = await new Deno.Command(cliProgram(), {
-    args: ["db", "push", "--include-seed", "--yes"],
-    cwd: folder,
-    clearEnv: true,
-    env: {
-      PATH: config.env.PATH ?? "",
-      HOME: folder,
-      SUPABASE_HOME: folder,
-      // Without these it looks for updates and reports its use, and so needs the internet.
-      SUPABASE_TELEMETRY_DISABLED: "1",
-      SUPABASE_NO_UPDATE_NOTIFIER: "1",
-    },
-  }).output();
+  const { success, stdout, stderr } = await runCli(config, [
+    "db",
+    "push",
+    "--include-seed",
+    "--yes",
+  ]);
   if (success) return undefined;
-  const output = new TextDecoder().decode(stderr) + new TextDecoder().decode(stdout);
-  return await explainFailure(output, join(config.root, "supabase"));
+  return await explainFailure(stderr + stdout, join(config.root, "supabase"));
 }
 
 /** True when a migration or the seed has no entry in the history that the CLI keeps. */
@@ -55,41 +46,6 @@ async function isPending(root: string, sql: postgres.Sql): Promise<boolean> {
   if (state?.pending || !hash) return state?.pending;
   const applied = await sql`select from supabase_migrations.seed_files where hash = ${hash}`;
   return applied.length === 0;
-}
-
-/**
- * A folder for the CLI that sees the project's files, but this stack's database port, and that
- * takes the files the CLI leaves: two stacks and a developer's own CLI never meet.
- */
-async function projectFolder(config: StackConfig): Promise<string> {
-  const folder = join(config.dataDir, "cli");
-  await Deno.remove(folder, { recursive: true }).catch(() => undefined);
-  await Deno.mkdir(join(folder, "supabase"), { recursive: true });
-  const source = join(config.root, "supabase");
-  for (const name of ["migrations", "seed.sql"]) {
-    await Deno.symlink(join(source, name), join(folder, "supabase", name));
-  }
-  const toml = await Deno.readTextFile(join(source, "config.toml"));
-  await Deno.writeTextFile(
-    join(folder, "supabase/config.toml"),
-    toml.replace(/^(\[db\]\s+port = )\d+/m, `$1${config.dbPort}`),
-  );
-  return folder;
-}
-
-/** The program that npm installed for this platform: its launcher needs Node and 0.1 s more. */
-function cliProgram(): string {
-  const require = createRequire(import.meta.url);
-  const system = Deno.build.os;
-  const cpu = Deno.build.arch === "aarch64" ? "arm64" : "x64";
-  for (const name of [`cli-${system}-${cpu}`, `cli-${system}-${cpu}-musl`]) {
-    try {
-      return join(dirname(require.resolve(`@supabase/${name}/package.json`)), "bin/supabase");
-    } catch {
-      // The other C library's package is the one that is installed.
-    }
-  }
-  throw new Error(`The Supabase CLI is not installed for ${system} ${cpu}: run npm ci`);
 }
 
 /**

@@ -2,6 +2,7 @@ import type { PostgrestError, SupabaseClient } from "@supabase/supabase-js";
 import { createAdminClient } from "@supabase/server/core";
 import { ApiError, isErrorCode } from "./errors.ts";
 import { fetchOnce } from "./fetch.ts";
+import type { Database } from "./database.types.ts";
 
 /** Longest wait for the database or storage, headers and body. */
 const TIMEOUT_MS = 20_000;
@@ -32,7 +33,11 @@ export function admin(): SupabaseClient {
  * @throws {ApiError} the refusal that the function raised (private.refuse), UNAVAILABLE when the
  *   database did not answer, INTERNAL for anything else
  */
-export async function rpc<T>(name: string, args: Record<string, unknown> = {}): Promise<T> {
+export async function rpc<T>(
+  name: keyof Database["public"]["Functions"],
+  // Not the generated Args: they do not know which arguments may be null.
+  args: Record<string, unknown> = {},
+): Promise<T> {
   const { data, error, status } = await admin().rpc(name, args);
   if (error === null) return data as T;
   throw toApiError(error, status);
