@@ -3,7 +3,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(30);
+select plan(33);
 
 create function pg_temp.outcome_as(p_role text, p_call text)
 returns text
@@ -63,6 +63,25 @@ select is_empty(
   $$ select schemaname, tablename, policyname from pg_policies
      where (schemaname in ('public', 'private') or (schemaname, tablename) = ('storage', 'objects')) and 'public' = any (roles) $$,
   'every policy names its roles'
+);
+
+create temporary view our_policies as
+  select * from pg_policies where schemaname in ('public', 'private') or (schemaname, tablename) = ('storage', 'objects');
+
+select is_empty(
+  $$ select schemaname, tablename, policyname from our_policies where cmd = 'ALL' or permissive <> 'PERMISSIVE' $$,
+  'every policy is for one command'
+);
+select is_empty(
+  $$ select schemaname, tablename, policyname from our_policies
+     where cmd <> 'SELECT' and (qual = 'true' or with_check = 'true' or (cmd in ('INSERT', 'UPDATE') and with_check is null)) $$,
+  'no policy lets writers write what they like'
+);
+select is_empty(
+  $$ select schemaname, tablename, policyname from our_policies
+     -- A helper in a subquery runs once a statement; in the open, once a row.
+     where regexp_replace(coalesce(qual, '') || ' ' || coalesce(with_check, ''), 'SELECT (auth|private)\.\w+\(', '', 'g') ~ '(auth|private)\.\w+\(' $$,
+  'policies ask who somebody is once a statement'
 );
 
 -- Writes
