@@ -40,6 +40,7 @@ export async function createRest(
   const app = createApp(keys, connection);
   return {
     async handle(request) {
+      if (isGuessedCount(request)) return refuseGuessedCount();
       const name = /^\/rest\/v1\/rpc\/(\w+)$/.exec(new URL(request.url).pathname)?.[1];
       if (!name || !isPlainCall(request)) return await app.fetch(request);
       const caller = await authenticate(request);
@@ -54,6 +55,20 @@ export async function createRest(
       await Promise.all([connection.close(), catalog.end({ timeout: 1 })]);
     },
   };
+}
+
+/** What private.check_request, PostgREST's db-pre-request, refuses: lite has no such hook. */
+function isGuessedCount(request: Request): boolean {
+  return /count *= *(planned|estimated)/i.test(request.headers.get("prefer") ?? "");
+}
+
+function refuseGuessedCount(): Response {
+  return Response.json({
+    code: "PT400",
+    message: "Rows are counted exactly or not at all",
+    details: '{"code": "INVALID_INPUT", "field": "prefer"}',
+    hint: "Use count=exact",
+  }, { status: 400 });
 }
 
 function createApp(keys: StackKeys, connection: PostgresConnection): App {

@@ -66,7 +66,7 @@ language plpgsql stable security definer set search_path = ''
 as $$
 begin
   return query
-  select auth.uid() where auth.uid() is not null
+  select profiles.id from public.profiles where profiles.id = (select auth.uid())
   union all
   select private.my_partner_ids()
   union all
@@ -217,4 +217,6 @@ create policy user_photos_insert_own on storage.objects
     bucket_id = 'user_photos'
     and storage.foldername(name) = array[(select auth.uid())::text]
     and storage.filename(name) not in ('', '.', '..')
+    -- The token of somebody who was erased is valid for up to an hour more.
+    and exists (select from public.profiles where profiles.id = (select auth.uid()))
   );

@@ -160,8 +160,10 @@ export async function readJson(
   }
   let body: unknown;
   try {
-    body = JSON.parse(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text());
-  } catch {
+    const text = await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text();
+    body = JSON.parse(text, refuseUnstorable);
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
     throw invalidBody("the body is not valid JSON");
   }
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
@@ -170,8 +172,16 @@ export async function readJson(
   return body as Record<string, unknown>;
 }
 
-function invalidBody(message: string): ApiError {
-  return new ApiError("INVALID_INPUT", { details: [{ field: "", message }] });
+/** JSON can spell text that no database stores: U+0000, and halves of characters. */
+function refuseUnstorable(key: string, value: unknown): unknown {
+  if (typeof value === "string" && (value.includes("\0") || !value.isWellFormed())) {
+    throw invalidBody("contains characters that cannot be stored", key);
+  }
+  return value;
+}
+
+function invalidBody(message: string, field = ""): ApiError {
+  return new ApiError("INVALID_INPUT", { details: [{ field, message }] });
 }
 
 /** Validates a value. @throws {ApiError} INVALID_INPUT with every invalid field named */

@@ -105,7 +105,8 @@ async function storeInlinePhoto(dataUrl: string, userId: string | null): Promise
 async function checkUploadedPhoto(path: string): Promise<Photo> {
   const head = await firstBytes("user_photos", path, 12);
   if (head === null) {
-    throw invalidField("photo_path", "nothing was uploaded there, or it was removed");
+    // As begin_generation says of a path that is somebody else's: which paths exist is nobody's business.
+    throw invalidField("photo_path", "photo_path was not issued for this request");
   }
   if (sniffPhoto(head) === null) {
     throw new ApiError("INVALID_IMAGE", {
