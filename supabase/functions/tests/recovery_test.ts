@@ -132,13 +132,15 @@ test("a forged callback is refused and changes nothing", async () => {
   try {
     const event = await createEvent();
     const id = await beginWithoutCallback(event.slug);
+    const status = async () =>
+      (await sql`select status from generations where id = ${id}`)[0]!.status;
+    await eventually("the dispatch", async () => await status() === "processing");
     const query = new URLSearchParams({ generation: id, attempt: "1", token: "0".repeat(48) });
     const forged = await callFunction(`cabina-vision/callback?${query}`, { taskId: "x" }, {
       apikey: null,
     });
     assert.deepEqual([forged.status, forged.body.error], [401, "UNAUTHENTICATED"]);
-    const [row] = await sql`select status from generations where id = ${id}`;
-    assert.equal(row!.status, "processing");
+    assert.equal(await status(), "processing");
   } finally {
     await controlProvider();
   }

@@ -16,7 +16,7 @@ export async function createStyles(sql: postgres.Sql): Promise<void> {
   ]!}, 'Gold', 'model', ${PACK}, 250, true)
     on conflict (id) do nothing`;
   await sql`
-    insert into identity_prompts (id, master_prompt) select unnest(${STYLES}::text[]), 'Model' on conflict (id) do nothing`;
+    insert into identity_prompts (id, master_prompt) select unnest(${STYLES}::text[]), 'Portrait of a plain model of the rules' on conflict (id) do nothing`;
 }
 
 /** One world in the database, and how commands are given there: by the functions that everybody uses. */
