@@ -507,6 +507,8 @@ export type Database = {
           "created_at": string;
           "credits_added": number;
           "data": NonNullable<Json>;
+          "decided_at": string | null;
+          "gateway_updated_at": string | null;
           "id": number;
           "mercadopago_id": string;
           "order_id": string | null;
@@ -520,6 +522,8 @@ export type Database = {
           "created_at"?: string;
           "credits_added"?: number;
           "data"?: NonNullable<Json>;
+          "decided_at"?: string | null;
+          "gateway_updated_at"?: string | null;
           "id"?: never;
           "mercadopago_id": string;
           "order_id"?: string | null;
@@ -532,6 +536,8 @@ export type Database = {
           "created_at"?: string;
           "credits_added"?: number;
           "data"?: NonNullable<Json>;
+          "decided_at"?: string | null;
+          "gateway_updated_at"?: string | null;
           "id"?: never;
           "mercadopago_id"?: string;
           "order_id"?: string | null;
@@ -544,50 +550,68 @@ export type Database = {
       "payment_orders": {
         Row: {
           "amount": number;
+          "checked_at": string | null;
+          "collector_id": string | null;
           "created_at": string;
           "credits": number;
           "currency": string;
+          "expires_at": string;
           "id": string;
           "idempotency_key": string | null;
           "init_point": string | null;
           "pack_id": string;
           "partner_id": string | null;
           "preference_id": string | null;
+          "preference_key": string;
+          "redirect_url": string | null;
           "request_hash": string | null;
           "status": string;
+          "title": string;
           "updated_at": string;
           "user_id": string;
         };
         ComputedFields: never;
         Insert: {
           "amount": number;
+          "checked_at"?: string | null;
+          "collector_id"?: string | null;
           "created_at"?: string;
           "credits": number;
           "currency": string;
+          "expires_at"?: string;
           "id"?: string;
           "idempotency_key"?: string | null;
           "init_point"?: string | null;
           "pack_id": string;
           "partner_id"?: string | null;
           "preference_id"?: string | null;
+          "preference_key"?: string;
+          "redirect_url"?: string | null;
           "request_hash"?: string | null;
           "status"?: string;
+          "title"?: string;
           "updated_at"?: string;
           "user_id": string;
         };
         Update: {
           "amount"?: number;
+          "checked_at"?: string | null;
+          "collector_id"?: string | null;
           "created_at"?: string;
           "credits"?: number;
           "currency"?: string;
+          "expires_at"?: string;
           "id"?: string;
           "idempotency_key"?: string | null;
           "init_point"?: string | null;
           "pack_id"?: string;
           "partner_id"?: string | null;
           "preference_id"?: string | null;
+          "preference_key"?: string;
+          "redirect_url"?: string | null;
           "request_hash"?: string | null;
           "status"?: string;
+          "title"?: string;
           "updated_at"?: string;
           "user_id"?: string;
         };
@@ -741,6 +765,14 @@ export type Database = {
           "role": string;
         }[];
       };
+      "apply_payment": {
+        Args: { "p_inbox_id"?: number; "p_is_live": boolean; "p_payment": Json };
+        Returns: {
+          "order_id": string;
+          "order_status": string;
+          "outcome": string;
+        }[];
+      };
       "begin_generation": {
         Args: {
           "p_aspect_ratio": string;
@@ -764,6 +796,7 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      "cancel_expired_orders": { Args: { "p_limit": number }; Returns: number };
       "claim_checks": {
         Args: { "p_generation_id"?: string; "p_limit": number };
         Returns: {
@@ -801,6 +834,37 @@ export type Database = {
           "resolution": string;
         }[];
       };
+      "claim_open_orders": {
+        Args: { "p_limit": number };
+        Returns: {
+          "amount": number;
+          "checked_at": string | null;
+          "collector_id": string | null;
+          "created_at": string;
+          "credits": number;
+          "currency": string;
+          "expires_at": string;
+          "id": string;
+          "idempotency_key": string | null;
+          "init_point": string | null;
+          "pack_id": string;
+          "partner_id": string | null;
+          "preference_id": string | null;
+          "preference_key": string;
+          "redirect_url": string | null;
+          "request_hash": string | null;
+          "status": string;
+          "title": string;
+          "updated_at": string;
+          "user_id": string;
+        }[];
+        SetofOptions: {
+          from: "*";
+          to: "payment_orders";
+          isOneToOne: false;
+          isSetofReturn: true;
+        };
+      };
       "close_pin_session": { Args: { "p_token": string }; Returns: undefined };
       "complete_generation": {
         Args: {
@@ -831,6 +895,42 @@ export type Database = {
           "invitation_id": string;
           "token": string;
         }[];
+      };
+      "create_order": {
+        Args: {
+          "p_idempotency_key"?: string;
+          "p_pack_id": string;
+          "p_redirect_url"?: string;
+          "p_user_id": string;
+        };
+        Returns: {
+          "amount": number;
+          "checked_at": string | null;
+          "collector_id": string | null;
+          "created_at": string;
+          "credits": number;
+          "currency": string;
+          "expires_at": string;
+          "id": string;
+          "idempotency_key": string | null;
+          "init_point": string | null;
+          "pack_id": string;
+          "partner_id": string | null;
+          "preference_id": string | null;
+          "preference_key": string;
+          "redirect_url": string | null;
+          "request_hash": string | null;
+          "status": string;
+          "title": string;
+          "updated_at": string;
+          "user_id": string;
+        };
+        SetofOptions: {
+          from: "*";
+          to: "payment_orders";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "credit_audit": {
         Args: Record<PropertyKey, never>;
@@ -898,9 +998,14 @@ export type Database = {
           "expires_at": string;
         }[];
       };
+      "find_unapplied_payments": { Args: { "p_payments": Json }; Returns: string[] };
       "finish_file_tasks": {
         Args: { "p_public_base_url": string; "p_task_ids": (number)[] };
         Returns: number;
+      };
+      "finish_notification": {
+        Args: { "p_error"?: string; "p_inbox_id": number };
+        Returns: undefined;
       };
       "get_generation": {
         Args: { "p_generation_id": string; "p_user_id"?: string };
@@ -919,6 +1024,37 @@ export type Database = {
           "last_sweep_at": string;
           "provider_keys": number;
         }[];
+      };
+      "get_order": {
+        Args: { "p_order_id": string; "p_user_id": string };
+        Returns: {
+          "amount": number;
+          "checked_at": string | null;
+          "collector_id": string | null;
+          "created_at": string;
+          "credits": number;
+          "currency": string;
+          "expires_at": string;
+          "id": string;
+          "idempotency_key": string | null;
+          "init_point": string | null;
+          "pack_id": string;
+          "partner_id": string | null;
+          "preference_id": string | null;
+          "preference_key": string;
+          "redirect_url": string | null;
+          "request_hash": string | null;
+          "status": string;
+          "title": string;
+          "updated_at": string;
+          "user_id": string;
+        };
+        SetofOptions: {
+          from: "*";
+          to: "payment_orders";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "get_result_target": {
         Args: { "p_attempt_id": number };
@@ -949,6 +1085,52 @@ export type Database = {
           "expires_at": string;
           "token": string;
         }[];
+      };
+      "receive_notification": {
+        Args: {
+          "p_body": Json;
+          "p_headers": Json;
+          "p_is_verified": boolean;
+          "p_resource_id": string;
+          "p_topic": string;
+        };
+        Returns: number;
+      };
+      "record_preference": {
+        Args: {
+          "p_collector_id": string;
+          "p_init_point": string;
+          "p_order_id": string;
+          "p_preference_id": string;
+        };
+        Returns: {
+          "amount": number;
+          "checked_at": string | null;
+          "collector_id": string | null;
+          "created_at": string;
+          "credits": number;
+          "currency": string;
+          "expires_at": string;
+          "id": string;
+          "idempotency_key": string | null;
+          "init_point": string | null;
+          "pack_id": string;
+          "partner_id": string | null;
+          "preference_id": string | null;
+          "preference_key": string;
+          "redirect_url": string | null;
+          "request_hash": string | null;
+          "status": string;
+          "title": string;
+          "updated_at": string;
+          "user_id": string;
+        };
+        SetofOptions: {
+          from: "*";
+          to: "payment_orders";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "record_submission": {
         Args: { "p_attempt_id": number; "p_task_id": string };
