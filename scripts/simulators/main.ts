@@ -1,7 +1,8 @@
 /*
- * The simulators as a process of the local stack: the AI provider and the mailbox on localhost.
+ * The simulators as a process of the local stack: the AI provider, the payment gateway and the mailbox on localhost.
  *
- * Environment: CABINA_SIM_PORT (54330), CABINA_DATA_DIR (.cabina), KIE_WEBHOOK_KEY (signs callbacks).
+ * Environment: CABINA_SIM_PORT (54330), CABINA_DATA_DIR (.cabina), KIE_WEBHOOK_KEY (signs callbacks),
+ * MP_ACCESS_TOKEN (opens the payment gateway), MP_WEBHOOK_SECRET (signs its notifications).
  */
 import { join } from "node:path";
 import { startSimulators } from "./app.ts";
@@ -18,6 +19,8 @@ const server = await startSimulators({
   port,
   folder: join(Deno.env.get("CABINA_DATA_DIR") || ".cabina", "simulators"),
   webhookKey: Deno.env.get("KIE_WEBHOOK_KEY") || undefined,
+  mpAccessToken: Deno.env.get("MP_ACCESS_TOKEN") || undefined,
+  mpWebhookSecret: Deno.env.get("MP_WEBHOOK_SECRET") || undefined,
 });
 console.log(`simulators: ${server.url}`);
 
