@@ -12,6 +12,8 @@ export interface StackConfig {
   simPort: number;
   /** Seconds between two calls of the sweeper; 0 turns the timer off. */
   sweepSeconds: number;
+  /** The same for the look at the payment gateway. */
+  reconcileSeconds: number;
   /** Where the gateway listens. */
   apiUrl: string;
   /** Where the simulators listen. */
@@ -54,6 +56,7 @@ export function readConfig(env: Record<string, string>): StackConfig {
     dbPort,
     simPort,
     sweepSeconds: readInteger(env, "CABINA_SWEEP_SECONDS", 5, 0, 3600),
+    reconcileSeconds: readInteger(env, "CABINA_RECONCILE_SECONDS", 60, 0, 3600),
     apiUrl,
     simUrl: `http://127.0.0.1:${simPort}`,
     publicUrl: readUrl(env, "CABINA_PUBLIC_URL", apiUrl),

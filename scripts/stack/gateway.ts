@@ -38,6 +38,7 @@ export function serveGateway(options: GatewayOptions): Deno.HttpServer {
     if (service === "functions") {
       return await callFunction(options, request, name ?? "", info.remoteAddr.hostname);
     }
+    if (new URL(request.url).pathname === "/") return placeOfTheApp(config);
     const handle = service && Object.hasOwn(options.services, service) &&
       options.services[service as keyof Services];
     if (!handle) return Response.json({ message: "no Route matched with those values" }, NOT_FOUND);
@@ -47,6 +48,14 @@ export function serveGateway(options: GatewayOptions): Deno.HttpServer {
 }
 
 const NOT_FOUND = { status: 404 };
+
+/** Where people are sent who come back from the payment gateway or a mail, as long as there is no front end. */
+function placeOfTheApp({ appUrl }: StackConfig): Response {
+  return new Response(
+    `This is the local stack of Cabina. Your front end would be here: set CABINA_APP_URL (now ${appUrl}).\n`,
+    { headers: { "content-type": "text/plain; charset=utf-8" } },
+  );
+}
 
 async function callFunction(
   { config, jwtSecret, settings, functions }: GatewayOptions,

@@ -1,0 +1,55 @@
+import { requireUser } from "../../_shared/auth.ts";
+import { rpc } from "../../_shared/database.ts";
+import { publicUrl, requireEnv } from "../../_shared/env.ts";
+import { type AppContext, ok, parse, readJson } from "../../_shared/http.ts";
+import { createPreference } from "../gateway.ts";
+import type { Order } from "../payments.ts";
+import { checkoutRequest } from "../schemas.ts";
+
+/**
+ * `POST /mp-webhook/checkout`: an order first, then the gateway's page for it. Should the answer be
+ * lost, the same idempotency_key finds the order again, and the order's own key the same page.
+ */
+export async function postCheckout(c: AppContext) {
+  const userId = await requireUser(c.req.raw);
+  const request = parse(checkoutRequest, await readJson(c.req.raw, 10_000));
+  const order = await rpc<Order>("create_order", {
+    p_user_id: userId,
+    p_pack_id: request.pack_id,
+    p_redirect_url: request.redirect_url ?? null,
+    p_idempotency_key: request.idempotency_key ?? null,
+  });
+  const { preference_id, init_point } = order.preference_id === null
+    ? await openPreference(order)
+    : order;
+  return ok(c, { order_id: order.id, init_point, preference_id });
+}
+
+async function openPreference(order: Order): Promise<Order> {
+  const preference = await createPreference({
+    orderId: order.id,
+    title: order.title,
+    amount: Number(order.amount),
+    currency: order.currency,
+    idempotencyKey: order.preference_key,
+    // From the configuration, never from a header of the request. Old-style notices cannot be verified: none.
+    notificationUrl: `${publicUrl()}/functions/v1/mp-webhook?source_news=webhooks`,
+    returnUrl: withOrder(
+      order.redirect_url ?? requireEnv("CABINA_APP_URL"),
+      order.id,
+    ),
+    expiresAt: new Date(order.expires_at),
+  });
+  return await rpc<Order>("record_preference", {
+    p_order_id: order.id,
+    p_preference_id: preference.id,
+    p_init_point: preference.init_point,
+    p_collector_id: preference.collector_id,
+  });
+}
+
+function withOrder(address: string, orderId: string): string {
+  const url = new URL(address);
+  url.searchParams.set("order", orderId);
+  return url.href;
+}
