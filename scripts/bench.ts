@@ -16,6 +16,10 @@ const benches: Record<string, { question: string; run: () => Promise<Result> }> 
       "How near does the whole begin of a photo come to one bare update of the event's counter?",
     run: async () => (await import("./bench/credits.ts")).benchCredits(),
   },
+  payments: {
+    question: "How long does the payment gateway wait for the answer to a notification?",
+    run: async () => (await import("./bench/payments.ts")).benchPayments(),
+  },
   access: {
     question:
       "What does row level security add to the dashboards' queries when there are a million photos?",

@@ -1,14 +1,9 @@
-/**
- * A guest in the terminal: `npm run demo -- [photo.jpg] [--style pb_a] [--event quince-sofia-2024]`.
- *
- * All that a front end needs: the project's address, its publishable key and @supabase/supabase-js.
- * Prints a progress bar and saves the picture in the current folder.
- */
 import { readFile, writeFile } from "node:fs/promises";
 import { basename, extname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createClient } from "@supabase/supabase-js";
-import { call, RefusedError } from "./call.ts";
+import { call, RefusedError } from "../shared/call.ts";
+import { readStack } from "../shared/stack.ts";
 import { progressBar } from "./progress.ts";
 
 interface Generation {
@@ -30,9 +25,13 @@ const contentTypes: Record<string, string> = {
   ".webp": "image/webp",
 };
 
-async function main(): Promise<void> {
+/**
+ * A guest in the terminal: `[photo.jpg] [--style pb_a] [--event quince-sofia-2024]`. Prints a progress
+ * bar and saves the picture in the current folder.
+ */
+export async function takePhoto(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
-    args: Deno.args,
+    args,
     allowPositionals: true,
     options: {
       style: { type: "string", default: "pb_a" },
@@ -94,23 +93,4 @@ async function main(): Promise<void> {
   );
   console.log(`  file  ${target}`);
   console.log(`  link  ${generation.image_url}`);
-}
-
-/** Address and key of the local stack, as `npm start` wrote them. */
-async function readStack(): Promise<{ api_url: string; publishable_key: string }> {
-  const path = `${Deno.env.get("CABINA_DATA_DIR") ?? ".cabina"}/stack.json`;
-  try {
-    return JSON.parse(await readFile(path, "utf8"));
-  } catch {
-    throw new Error(
-      `There is no ${path}: start the stack first, with "npm start" in another terminal`,
-    );
-  }
-}
-
-try {
-  await main();
-} catch (error) {
-  console.error(error instanceof RefusedError ? `${error.code}: ${error.message}` : String(error));
-  Deno.exit(1);
 }

@@ -13,7 +13,15 @@ export async function call<T>(
   path: string,
   body: Record<string, unknown>,
 ): Promise<T> {
-  const { data, error } = await supabase.functions.invoke(path, { body });
+  return read(await supabase.functions.invoke(path, { body }));
+}
+
+/** Asks an edge function. @throws {RefusedError} with the envelope's code and message */
+export async function get<T>(supabase: SupabaseClient, path: string): Promise<T> {
+  return read(await supabase.functions.invoke(path, { method: "GET" }));
+}
+
+async function read<T>({ data, error }: { data: T | null; error: unknown }): Promise<T> {
   if (error instanceof FunctionsHttpError) {
     const envelope = await (error.context as Response).json();
     const fields = (envelope.details ?? []).map((d: { field: string; message: string }) =>
