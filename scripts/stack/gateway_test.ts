@@ -51,11 +51,19 @@ Deno.test("serveGateway() routes by path and lets pages read the answers", async
 
 Deno.test("serveGateway() answers 404 to what it does not know", async () => {
   await withGateway({}, async (url) => {
-    for (const path of ["/", "/realtime/v1/x", "/constructor/v1", "/rest/v2/t"]) {
+    for (const path of ["/index.html", "/realtime/v1/x", "/constructor/v1", "/rest/v2/t"]) {
       const response = await fetch(url + path);
       await response.json();
       assert.equal(response.status, 404, path);
     }
+  });
+});
+
+Deno.test("serveGateway() tells who comes back to the app that there is none yet", async () => {
+  await withGateway({}, async (url) => {
+    const response = await fetch(`${url}/?order=1`);
+    assert.match(await response.text(), /CABINA_APP_URL/);
+    assert.equal(response.status, 200);
   });
 });
 

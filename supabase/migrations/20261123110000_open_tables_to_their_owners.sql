@@ -1,5 +1,5 @@
 -- Who may see and change what through the Data API. Every table is closed until a grant and a policy
--- here open it; docs/security.md has the whole table, supabase/tests/access_matrix.sql a test for each of its cells.
+-- here open it; docs/security.md has the whole table, supabase/tests/access_matrix_*.sql a test for each of its cells.
 -- Policies ask the helpers below for the caller's own ids, in a subquery, so that they run once a
 -- statement and not once a row. Signed-in people are one role: columns are granted for all of them or for none.
 -- The helpers are PL/pgSQL, which keeps their plans for the session: as SQL they were planned again in every
@@ -178,7 +178,8 @@ comment on policy favorites_select_own on public.favorites is 'One''s own.';
 comment on policy favorites_insert_own on public.favorites is 'One''s own, of styles on offer.';
 comment on policy favorites_delete_own on public.favorites is 'One''s own.';
 
--- Payments
+-- Payments. They outlive the person, and the token of somebody who was erased is valid for a while: the profile
+-- says whether there still is somebody.
 
 grant select (
   id, user_id, partner_id, pack_id, credits, amount, currency, status, preference_id, init_point, created_at, updated_at
@@ -186,7 +187,7 @@ grant select (
 create policy payment_orders_select_own on public.payment_orders
   for select to authenticated
   using (
-    user_id = (select auth.uid())
+    user_id = (select profiles.id from public.profiles where profiles.id = (select auth.uid()))
     or partner_id in (select private.my_partner_ids())
     or (select private.is_master())
   );
@@ -198,7 +199,7 @@ grant select (
 create policy payment_notifications_select_own on public.payment_notifications
   for select to authenticated
   using (
-    user_id = (select auth.uid())
+    user_id = (select profiles.id from public.profiles where profiles.id = (select auth.uid()))
     or order_id in (
       select payment_orders.id from public.payment_orders
       where payment_orders.partner_id in (select private.my_partner_ids())

@@ -14,7 +14,9 @@ comment on column public.payment_orders.redirect_url is 'Where the gateway sends
 comment on column public.payment_orders.preference_key is 'Idempotency key of the gateway''s preference: asking again after a lost answer makes no second one.';
 comment on column public.payment_orders.collector_id is 'Account of the gateway that asked for the money, from its answer: a payment to another one is not ours.';
 comment on column public.payment_orders.expires_at is 'Until when the gateway takes a payment.';
-comment on column public.payment_orders.checked_at is 'When reconcile last looked for its payments.';
+comment on column public.payment_orders.checked_at is 'When its payments were last looked up at the gateway.';
+
+grant select (title, expires_at) on public.payment_orders to authenticated;
 
 drop index public.payment_orders_pending_idx;
 create index payment_orders_pending_idx on public.payment_orders (checked_at nulls first, id) where status = 'pending';
@@ -134,6 +136,25 @@ comment on function public.get_order(uuid, uuid) is
   'A buyer''s order. ORDER_NOT_FOUND, also for somebody else''s. Definer; service_role only: it trusts that p_user_id is whom the service authenticated.';
 revoke execute on function public.get_order(uuid, uuid) from public, anon, authenticated;
 grant execute on function public.get_order(uuid, uuid) to service_role;
+
+create function public.claim_order_check(p_order_id uuid)
+returns boolean
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  update public.payment_orders
+  set checked_at = now()
+  where payment_orders.id = p_order_id
+    and payment_orders.status = 'pending'
+    and payment_orders.preference_id is not null
+    and coalesce(payment_orders.checked_at <= now() - interval '2 seconds', true);
+  return found;
+end;
+$$;
+comment on function public.claim_order_check(uuid) is
+  'Whether the caller should look an open order up at the gateway: true once in two seconds, however often its buyer asks. Definer; service_role only.';
+revoke execute on function public.claim_order_check(uuid) from public, anon, authenticated;
+grant execute on function public.claim_order_check(uuid) to service_role;
 
 create function public.claim_open_orders(p_limit integer)
 returns setof public.payment_orders

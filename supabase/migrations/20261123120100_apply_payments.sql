@@ -22,11 +22,17 @@ begin
   insert into private.webhook_inbox (is_verified, topic, resource_id, headers, body)
   values (p_is_verified, left(p_topic, 100), left(p_resource_id, 200), p_headers, p_body)
   returning webhook_inbox.id into v_id;
+  -- The gateway suspects a fraud, and says so once.
+  if p_is_verified and p_topic = 'stop_delivery_op_wh' then
+    perform private.raise_alert(
+      'fraud_warning', p_resource_id, format('The gateway asks not to deliver what payment %s bought', p_resource_id)
+    );
+  end if;
   return v_id;
 end;
 $$;
 comment on function public.receive_notification(boolean, text, text, jsonb, jsonb) is
-  'Keeps what the gateway sent, before anything is done with it; returns its id. Null when there is too much of what cannot be verified (600 a minute): then nothing is kept and nothing should be done. Definer; service_role only.';
+  'Keeps what the gateway sent, before anything is done with it; returns its id. A fraud warning becomes an alert. Null when there is too much of what cannot be verified (600 a minute): then nothing is kept and nothing should be done. Definer; service_role only.';
 revoke execute on function public.receive_notification(boolean, text, text, jsonb, jsonb) from public, anon, authenticated;
 grant execute on function public.receive_notification(boolean, text, text, jsonb, jsonb) to service_role;
 

@@ -2,7 +2,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(60);
+select plan(65);
 
 insert into auth.users (id, email)
 values
@@ -180,6 +180,10 @@ select is_empty($$ select * from public.credit_audit() $$, 'the books agree');
 -- The notifications themselves, and orders that nobody pays
 
 select isnt(public.receive_notification(true, 'payment', '1', '{}', '{}'), null, 'what the gateway sends is kept');
+select public.receive_notification(given, 'stop_delivery_op_wh', 'tap-fraud', '{}', '{}') from (values (true), (true)) as twice (given);
+select is((select count(*)::integer from private.alerts where kind = 'fraud_warning'), 1, 'a warning of fraud is for staff');
+select public.receive_notification(false, 'stop_delivery_op_wh', 'tap-forged', '{}', '{}');
+select is((select count(*)::integer from private.alerts where subject = 'tap-forged'), 0, 'if it is the gateway''s');
 update private.rate_limits set hits = 600, expires_at = now() + interval '1 minute' where name = 'notifications:unverified';
 insert into private.rate_limits (name, window_started_at, hits, expires_at)
 values ('notifications:unverified', now(), 600, now() + interval '1 minute') on conflict do nothing;
@@ -193,6 +197,14 @@ select is(
   (select bool_and(status = 'pending') from public.claim_open_orders(100)), true, 'open orders are handed out'
 );
 select is_empty('select from public.claim_open_orders(100)', 'once a minute');
+update public.payment_orders set checked_at = null where id = (select id from orders where name = 'owner as user');
+select is(
+  (select array_agg(public.claim_order_check(id)) from orders, generate_series(1, 3) where name = 'owner as user'), '{t,f,f}',
+  'a buyer who asks all the time asks the gateway once in two seconds'
+);
+update public.payment_orders set checked_at = now() - interval '3 seconds' where id = (select id from orders where name = 'owner as user');
+select is((select public.claim_order_check(id) from orders where name = 'owner as user'), true, 'and then again');
+select is((select public.claim_order_check(id) from orders where name = 'partner'), false, 'a paid order is not looked up');
 
 select * from finish();
 rollback;

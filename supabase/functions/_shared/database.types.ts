@@ -865,6 +865,7 @@ export type Database = {
           isSetofReturn: true;
         };
       };
+      "claim_order_check": { Args: { "p_order_id": string }; Returns: boolean };
       "close_pin_session": { Args: { "p_token": string }; Returns: undefined };
       "complete_generation": {
         Args: {

@@ -17,7 +17,7 @@ export async function getOrder(c: AppContext) {
   const find = () => rpc<Order>("get_order", { p_order_id: id.data, p_user_id: userId });
 
   let order = await find();
-  if (order.status === "pending" && order.preference_id !== null) {
+  if (order.status === "pending" && await rpc("claim_order_check", { p_order_id: order.id })) {
     try {
       if (await applyPaymentsOfOrder(order.id) > 0) order = await find();
     } catch (error) {
