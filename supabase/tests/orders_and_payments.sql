@@ -2,7 +2,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(65);
+select plan(71);
 
 insert into auth.users (id, email)
 values
@@ -158,6 +158,17 @@ select is(
   pg_temp.pay(1, 'user', '{"status": "charged_back", "status_detail": "settled", "date_last_updated": "2999-01-02T00:00:00Z"}'), 'reversed refunded',
   'a lost chargeback takes all'
 );
+select is(pg_temp.pay(4, 'user'), 'credited paid', 'and another payment');
+select is(
+  pg_temp.pay(4, 'user', jsonb_build_object('status', given.status, 'date_last_updated', given.date)), given.outcome,
+  format('that is %s after all: %s', given.status, given.outcome)
+)
+from (
+  values
+    ('canceled', '2999-01-01T00:00:00Z', 'reversed refunded'), ('approved', '2999-01-02T00:00:00Z', 'reinstated paid'),
+    ('cancelled', '2999-01-03T00:00:00Z', 'reversed refunded'), ('approved', '2999-01-04T00:00:00Z', 'reinstated paid'),
+    ('rejected', '2999-01-05T00:00:00Z', 'reversed refunded')
+) as given (status, date, outcome);
 select is(pg_temp.pay(3, 'partner'), 'credited paid', 'a wholesale order is paid');
 select is(
   (select row(credits_total, credits_used)::text from public.partners where id = pg_temp.id_of(11)), '(5000,0)', 'and credits the partner'
