@@ -54,8 +54,12 @@ async function runDenoTests(): Promise<Counts> {
       ["test", "--allow-all", "--no-check", `--junit-path=${junit}`, ...filter, ...ROOTS],
       { CABINA_STACK: stack.infoFile },
     );
-    const counts = countTests(await Deno.readTextFile(junit).catch(() => ""));
-    if (failed > 0) console.log(`The stack's log:\n${stack.log()}`);
+    const results = await Deno.readTextFile(junit).catch(() => "");
+    const counts = countTests(results);
+    if (failed > 0) {
+      console.log(`The stack's log:\n${stack.log()}`);
+      console.log(`Failed:\n${failedTests(results).join("\n")}`); // last, where one looks first
+    }
     // A file that cannot be loaded fails the run without being counted.
     return { passed: counts.passed, failed: Math.max(failed, counts.failed) };
   } finally {
@@ -71,6 +75,12 @@ function countTests(junit: string): Counts {
   const failed = sum("failures") + sum("errors");
   const skipped = junit.split("<skipped").length - 1;
   return { passed: sum("tests") - failed - skipped, failed };
+}
+
+/** The names of the tests that failed, as the report spells them. */
+function failedTests(junit: string): string[] {
+  const cases = junit.matchAll(/<testcase name="([^"]*)"[^>]*>\s*<(?:failure|error)/g);
+  return [...cases].map(([, name]) => `  ${name}`);
 }
 
 /** Runs the steps that were named, or all, and prints the sums as the last line. */

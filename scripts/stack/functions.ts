@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { StackConfig } from "./config.ts";
 import { functionEnvironment } from "./environment.ts";
 import type { StackKeys } from "./keys.ts";
@@ -15,6 +16,8 @@ export interface Functions {
 
 /** Editors save in several steps: changes within this time are one. */
 const DEBOUNCE_MS = 100;
+/** A connection breaks a moment before its process is known to have ended. */
+const EXIT_MS = 500;
 
 /**
  * Runs each folder of `supabase/functions` that has an `index.ts` as a Deno process of its own,
@@ -128,6 +131,10 @@ async function forward(
       redirect: "manual",
     });
   } catch {
+    // Who reads this answer may ask again at once, and shall not meet the process that is ending.
+    const noticed = new AbortController();
+    await Promise.race([child.exited, delay(EXIT_MS, undefined, noticed)]);
+    noticed.abort();
     return failure(502, "INTERNAL", `The function ${name} ended before it answered`);
   } finally {
     child.active--;

@@ -95,8 +95,18 @@ async function killAtRandom({ name }: Storm, steps: number): Promise<number> {
   return killed;
 }
 
-/** Finishes every photo, then fails unless all steps were made, as foreseen, and every rule holds. */
-async function checkStorm({ connections }: Storm, steps: number): Promise<void> {
+/**
+ * What PostgreSQL itself may say while sessions are killed: it marks a transaction as aborted a moment
+ * before it takes it off the list of those that run, and who meets a row in between that others hold
+ * for their foreign keys is refused, whole, with this internal error. Tried again, it works.
+ */
+const ABORT_RACE = "XX000 new multixact has more than one updating member";
+
+/**
+ * Finishes every photo, then fails unless all steps were made, as foreseen, and every rule holds.
+ * @param tolerated how outcomes begin that this storm may have besides refusals
+ */
+async function checkStorm({ connections }: Storm, steps: number, tolerated = ""): Promise<void> {
   await connections[0]!`call storm.settle()`;
   const violations = await connections[0]!`select * from storm.violations limit 20`;
   assert.deepEqual([...violations], []);
@@ -104,7 +114,9 @@ async function checkStorm({ connections }: Storm, steps: number): Promise<void> 
   // Above all no deadlock (40P01): locks are taken in one order everywhere.
   const unforeseen = await sql`
     select operation, outcome, count(*)::int, min(result) as example
-    from storm.log where outcome <> all (${["ok", "nothing", ...REFUSALS]})
+    from storm.log
+    where outcome <> all (${["ok", "nothing", ...REFUSALS]})
+      and (${tolerated} = '' or not starts_with(outcome, ${tolerated}))
     group by operation, outcome`;
   assert.deepEqual([...unforeseen], []);
   const neverDone = await sql`
@@ -133,7 +145,7 @@ test("sessions killed at random in the middle of it leave a ledger without a fau
     const [breaks, killed] = await Promise.all([rage(storm, 400), killAtRandom(storm, 400)]);
     assert.ok(killed >= 50, `only ${killed} sessions were killed`);
     assert.ok(breaks >= killed, `${killed} sessions were killed, and ${breaks} broke off`);
-    await checkStorm(storm, 400);
+    await checkStorm(storm, 400, ABORT_RACE);
   } finally {
     await closeStorm(storm);
   }
