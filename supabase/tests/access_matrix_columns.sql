@@ -94,6 +94,7 @@ values
       || 'provider_tasks_running referral_reward signup_bonus updated_at uploads_per_minute'
   ),
   ('private.sweeper', '', '', 'dispatch_rate expected_seconds is_singleton last_sweep_at queue_length'),
+  ('private.table_scans', '', '', 'event_id label last_at scans'),
   ('private.webhook_inbox', '', '', 'body error headers id is_verified processed_at received_at resource_id topic');
 
 -- Everything else that a role may do to a table, as 'verb column' or 'verb' for whole rows.

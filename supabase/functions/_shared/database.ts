@@ -2,6 +2,7 @@ import type { PostgrestError, SupabaseClient } from "@supabase/supabase-js";
 import { createAdminClient } from "@supabase/server/core";
 import { ApiError, isErrorCode } from "./errors.ts";
 import { fetchOnce } from "./fetch.ts";
+import { currentRequestId } from "./http.ts";
 import type { Database } from "./database.types.ts";
 
 /** Longest wait for the database or storage, headers and body. */
@@ -38,7 +39,10 @@ export async function rpc<T>(
   // Not the generated Args: they do not know which arguments may be null.
   args: Record<string, unknown> = {},
 ): Promise<T> {
-  const { data, error, status } = await admin().rpc(name, args);
+  const call = admin().rpc(name, args);
+  const requestId = currentRequestId();
+  if (requestId !== undefined) call.setHeader("x-request-id", requestId); // for private.log_action
+  const { data, error, status } = await call;
   if (error === null) return data as T;
   throw toApiError(error, status);
 }

@@ -884,6 +884,10 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      "count_table_scan": {
+        Args: { "p_event_slug": string; "p_label": string };
+        Returns: undefined;
+      };
       "create_invitation": {
         Args: {
           "p_actor_id": string;
@@ -1008,6 +1012,27 @@ export type Database = {
         Args: { "p_error"?: string; "p_inbox_id": number };
         Returns: undefined;
       };
+      "get_event_card": {
+        Args: { "p_event_slug": string };
+        Returns: {
+          "access": string;
+          "branding": Json;
+          "end_date": string;
+          "event_name": string;
+          "event_slug": string;
+          "is_gallery_open": boolean;
+          "local_end": string;
+          "local_start": string;
+          "phase": string;
+          "start_date": string;
+          "styles": Json;
+          "timezone": string;
+        }[];
+      };
+      "get_event_key": {
+        Args: { "p_actor_id": string; "p_event_slug": string; "p_token": string };
+        Returns: string;
+      };
       "get_generation": {
         Args: { "p_generation_id": string; "p_user_id"?: string };
         Returns: Database["public"]["CompositeTypes"]["generation_status"];
@@ -1078,6 +1103,20 @@ export type Database = {
           "p_user_id"?: string;
         };
         Returns: string;
+      };
+      "list_gallery": {
+        Args: {
+          "p_before": string;
+          "p_before_url": string;
+          "p_event_slug": string;
+          "p_limit": number;
+        };
+        Returns: {
+          "aspect_ratio": string;
+          "created_at": string;
+          "image_url": string;
+          "style_id": string;
+        }[];
       };
       "open_pin_session": {
         Args: { "p_client_address"?: string; "p_event_slug": string; "p_pin": string };

@@ -1,4 +1,5 @@
 import { type Context, Hono } from "hono";
+import { contextStorage, tryGetContext } from "hono/context-storage";
 import { cors } from "hono/cors";
 import type { ZodError, ZodType } from "zod";
 import { MissingVariableError, optionalEnv } from "./env.ts";
@@ -25,6 +26,11 @@ export interface Variables {
 export type AppContext = Context<{ Variables: Variables }>;
 export type App = Hono<{ Variables: Variables }>;
 
+/** The id of the request that is being answered, also far below its handler; undefined outside of one. */
+export function currentRequestId(): string | undefined {
+  return tryGetContext<{ Variables: Variables }>()?.get("requestId");
+}
+
 /** Runs work after the answer; the platform keeps the process alive for it. */
 export function inBackground(work: Promise<unknown>): void {
   const guarded = work.catch((error) =>
@@ -41,6 +47,7 @@ export function inBackground(work: Promise<unknown>): void {
 export function createApp(name: string): App {
   const app = new Hono<{ Variables: Variables }>().basePath(`/${name}`);
 
+  app.use(contextStorage());
   app.use(async (c, next) => {
     const started = performance.now();
     const inbound = c.req.header("x-request-id") ?? "";
@@ -69,7 +76,7 @@ export function createApp(name: string): App {
   app.use(cors({
     origin: "*",
     allowMethods: ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
-    exposeHeaders: ["x-request-id", "server-timing", "retry-after"],
+    exposeHeaders: ["x-request-id", "server-timing", "retry-after", "etag", "content-disposition"],
     maxAge: 86400,
   }));
   app.notFound((c) => {
@@ -93,7 +100,12 @@ function matches(pattern: string, path: string): boolean {
   const expected = pattern.split("/");
   const actual = path.replace(/\/$/, "").split("/");
   return expected.length === actual.length &&
-    expected.every((part, i) => part.startsWith(":") || part === actual[i]);
+    expected.every((part, i) => {
+      if (!part.startsWith(":")) return part === actual[i];
+      // A parameter, `:name` or `:name{pattern}`.
+      const condition = /\{(.+)\}$/.exec(part)?.[1] ?? ".+";
+      return new RegExp(`^(?:${condition})$`).test(actual[i] ?? "");
+    });
 }
 
 /** Renders the one success envelope: `{ success: true, …body }`. */
