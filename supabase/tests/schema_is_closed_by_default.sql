@@ -207,8 +207,8 @@ select results_eq(
   $$ select schema_name || '.' || name from our_functions
      where has_function_privilege('authenticated', oid, 'EXECUTE') order by 1 $$,
   $$ values
-       ('private.check_request'), ('private.is_master'), ('private.my_client_ids'), ('private.my_credit_accounts'), ('private.my_event_ids'),
-       ('private.my_partner_ids'), ('private.read_balance'), ('private.refuse'),
+       ('private.check_request'), ('private.is_master'), ('private.list_movements'), ('private.my_client_ids'), ('private.my_credit_accounts'),
+       ('private.my_event_ids'), ('private.my_partner_ids'), ('private.read_balance'), ('private.refuse'),
        ('private.unlock_style_pack'), ('public.credit_statement'), ('public.unlock_style_pack') $$,
   'a signed-in person can execute unlock_style_pack and credit_statement, and what these two and policies need'
 );

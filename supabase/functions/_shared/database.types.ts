@@ -765,6 +765,15 @@ export type Database = {
           "role": string;
         }[];
       };
+      "allocate_credits": {
+        Args: {
+          "p_actor_id": string;
+          "p_amount": number;
+          "p_event_id": string;
+          "p_idempotency_key"?: string;
+        };
+        Returns: Json;
+      };
       "apply_payment": {
         Args: { "p_inbox_id"?: number; "p_is_live": boolean; "p_payment": Json };
         Returns: {
@@ -797,6 +806,10 @@ export type Database = {
         };
       };
       "cancel_expired_orders": { Args: { "p_limit": number }; Returns: number };
+      "change_role": {
+        Args: { "p_actor_id": string; "p_role": string; "p_user_id": string };
+        Returns: Json;
+      };
       "claim_checks": {
         Args: { "p_generation_id"?: string; "p_limit": number };
         Returns: {
@@ -866,6 +879,7 @@ export type Database = {
         };
       };
       "claim_order_check": { Args: { "p_order_id": string }; Returns: boolean };
+      "close_event": { Args: { "p_actor_id": string; "p_event_id": string }; Returns: Json };
       "close_pin_session": { Args: { "p_token": string }; Returns: undefined };
       "complete_generation": {
         Args: {
@@ -887,6 +901,14 @@ export type Database = {
       "count_table_scan": {
         Args: { "p_event_slug": string; "p_label": string };
         Returns: undefined;
+      };
+      "create_client": {
+        Args: { "p_actor_id": string; "p_body": Json; "p_partner_id": string };
+        Returns: Json;
+      };
+      "create_event": {
+        Args: { "p_actor_id": string; "p_body": Json; "p_partner_id": string; "p_pin"?: string };
+        Returns: Json;
       };
       "create_invitation": {
         Args: {
@@ -937,6 +959,7 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      "create_partner": { Args: { "p_actor_id": string; "p_body": Json }; Returns: Json };
       "credit_audit": {
         Args: Record<PropertyKey, never>;
         Returns: {
@@ -967,9 +990,23 @@ export type Database = {
           "order_id": string;
         }[];
       };
+      "delete_event": { Args: { "p_actor_id": string; "p_event_id": string }; Returns: undefined };
       "delete_generation": {
         Args: { "p_generation_id": string; "p_user_id"?: string };
         Returns: boolean;
+      };
+      "delete_host_photo": {
+        Args: {
+          "p_actor_id": string;
+          "p_event_slug": string;
+          "p_generation_id": string;
+          "p_token": string;
+        };
+        Returns: string;
+      };
+      "duplicate_event": {
+        Args: { "p_actor_id": string; "p_changes": Json; "p_event_id": string };
+        Returns: Json;
       };
       "fail_generation": {
         Args: {
@@ -1012,6 +1049,9 @@ export type Database = {
         Args: { "p_error"?: string; "p_inbox_id": number };
         Returns: undefined;
       };
+      "get_branding": { Args: { "p_actor_id": string; "p_partner_id": string }; Returns: Json };
+      "get_client": { Args: { "p_actor_id": string; "p_client_id": string }; Returns: Json };
+      "get_event": { Args: { "p_actor_id": string; "p_event_id": string }; Returns: Json };
       "get_event_card": {
         Args: { "p_event_slug": string };
         Returns: {
@@ -1051,6 +1091,10 @@ export type Database = {
           "provider_keys": number;
         }[];
       };
+      "get_host_event": {
+        Args: { "p_actor_id": string; "p_event_slug": string; "p_token": string };
+        Returns: Json;
+      };
       "get_order": {
         Args: { "p_order_id": string; "p_user_id": string };
         Returns: {
@@ -1082,6 +1126,7 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      "get_partner": { Args: { "p_actor_id": string; "p_partner_id": string }; Returns: Json };
       "get_result_target": {
         Args: { "p_attempt_id": number };
         Returns: {
@@ -1090,9 +1135,38 @@ export type Database = {
           "path": string;
         }[];
       };
+      "get_settings": { Args: { "p_actor_id": string }; Returns: Json };
+      "get_user": { Args: { "p_actor_id": string; "p_user_id": string }; Returns: Json };
+      "get_wallet": { Args: { "p_actor_id": string; "p_partner_id": string }; Returns: Json };
       "increment_event_credit": {
         Args: { "p_amount"?: number; "p_event_id": string };
         Returns: boolean;
+      };
+      "invite_client": {
+        Args: { "p_actor_id": string; "p_client_id": string; "p_email"?: string };
+        Returns: {
+          "email": string;
+          "expires_at": string;
+          "id": string;
+          "token": string;
+        }[];
+      };
+      "invite_partner": {
+        Args: { "p_actor_id": string; "p_email"?: string; "p_partner_id": string };
+        Returns: {
+          "email": string;
+          "expires_at": string;
+          "id": string;
+          "token": string;
+        }[];
+      };
+      "issue_event_logo": {
+        Args: { "p_actor_id": string; "p_event_slug": string; "p_token": string };
+        Returns: string;
+      };
+      "issue_partner_logo": {
+        Args: { "p_actor_id": string; "p_partner_id": string };
+        Returns: string;
       };
       "issue_photo_upload": {
         Args: {
@@ -1103,6 +1177,44 @@ export type Database = {
           "p_user_id"?: string;
         };
         Returns: string;
+      };
+      "list_alerts": {
+        Args: {
+          "p_actor_id": string;
+          "p_before_id": number;
+          "p_is_open": boolean;
+          "p_limit": number;
+        };
+        Returns: Json[];
+      };
+      "list_audit": {
+        Args: { "p_actor_id": string; "p_before_id": number; "p_filters": Json; "p_limit": number };
+        Returns: Json[];
+      };
+      "list_clients": {
+        Args: {
+          "p_actor_id": string;
+          "p_before": string;
+          "p_before_id": string;
+          "p_is_active": boolean;
+          "p_limit": number;
+          "p_partner_id": string;
+          "p_q": string;
+        };
+        Returns: Json[];
+      };
+      "list_events": {
+        Args: {
+          "p_actor_id": string;
+          "p_before": string;
+          "p_before_id": string;
+          "p_client_id": string;
+          "p_limit": number;
+          "p_partner_id": string;
+          "p_phase": string;
+          "p_q": string;
+        };
+        Returns: Json[];
       };
       "list_gallery": {
         Args: {
@@ -1117,6 +1229,82 @@ export type Database = {
           "image_url": string;
           "style_id": string;
         }[];
+      };
+      "list_host_photos": {
+        Args: {
+          "p_actor_id": string;
+          "p_before": string;
+          "p_before_id": string;
+          "p_event_slug": string;
+          "p_filters": Json;
+          "p_limit": number;
+          "p_token": string;
+        };
+        Returns: Json[];
+      };
+      "list_packs": { Args: { "p_actor_id": string }; Returns: Json[] };
+      "list_partners": {
+        Args: {
+          "p_actor_id": string;
+          "p_before": string;
+          "p_before_id": string;
+          "p_is_active": boolean;
+          "p_limit": number;
+          "p_q": string;
+        };
+        Returns: Json[];
+      };
+      "list_users": {
+        Args: {
+          "p_actor_id": string;
+          "p_before": string;
+          "p_before_id": string;
+          "p_limit": number;
+          "p_q": string;
+          "p_role": string;
+        };
+        Returns: Json[];
+      };
+      "list_wallet_movements": {
+        Args: {
+          "p_actor_id": string;
+          "p_before": number;
+          "p_limit": number;
+          "p_partner_id": string;
+        };
+        Returns: {
+          "amount": number;
+          "balance": number;
+          "counterpart": string;
+          "created_at": string;
+          "event_id": string;
+          "event_name": string;
+          "id": number;
+          "kind": string;
+          "note": string;
+          "order_id": string;
+        }[];
+      };
+      "make_first_master": { Args: { "p_email": string }; Returns: string };
+      "move_partner_credits": {
+        Args: {
+          "p_actor_id": string;
+          "p_amount": number;
+          "p_idempotency_key"?: string;
+          "p_partner_id": string;
+          "p_reason": string;
+        };
+        Returns: Json;
+      };
+      "move_user_credits": {
+        Args: {
+          "p_actor_id": string;
+          "p_amount": number;
+          "p_idempotency_key"?: string;
+          "p_reason": string;
+          "p_user_id": string;
+        };
+        Returns: Json;
       };
       "open_pin_session": {
         Args: { "p_client_address"?: string; "p_event_slug": string; "p_pin": string };
@@ -1186,15 +1374,52 @@ export type Database = {
         };
         Returns: undefined;
       };
+      "resolve_alert": { Args: { "p_actor_id": string; "p_alert_id": number }; Returns: Json };
+      "rotate_event_key": {
+        Args: { "p_actor_id": string; "p_event_id": string };
+        Returns: {
+          "access_key": string;
+          "event_slug": string;
+        }[];
+      };
+      "save_pack": {
+        Args: { "p_actor_id": string; "p_changes": Json; "p_pack_id": string };
+        Returns: Json;
+      };
       "set_event_pin": {
         Args: { "p_actor_id": string; "p_event_id": string; "p_pin": string };
         Returns: undefined;
+      };
+      "set_photo_visibility": {
+        Args: {
+          "p_actor_id": string;
+          "p_event_slug": string;
+          "p_generation_id": string;
+          "p_token": string;
+          "p_visibility": string;
+        };
+        Returns: {
+          "bucket": string;
+          "photo": Json;
+          "task_id": number;
+          "to_bucket": string;
+        }[];
       };
       "set_role": {
         Args: { "p_actor_id": string; "p_role": string; "p_user_id": string };
         Returns: undefined;
       };
       "sweep_database": { Args: { "p_limit"?: number }; Returns: Json };
+      "transfer_credits": {
+        Args: {
+          "p_actor_id": string;
+          "p_amount": number;
+          "p_event_id": string;
+          "p_idempotency_key"?: string;
+          "p_to_event_id": string;
+        };
+        Returns: Json;
+      };
       "unlock_style_pack": {
         Args: { "p_pack": string };
         Returns: {
@@ -1210,6 +1435,33 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      "update_branding": {
+        Args: { "p_actor_id": string; "p_changes": Json; "p_partner_id": string };
+        Returns: Json;
+      };
+      "update_client": {
+        Args: { "p_actor_id": string; "p_changes": Json; "p_client_id": string };
+        Returns: Json;
+      };
+      "update_event": {
+        Args: { "p_actor_id": string; "p_changes": Json; "p_event_id": string };
+        Returns: Json;
+      };
+      "update_host_event": {
+        Args: {
+          "p_actor_id": string;
+          "p_assets_url": string;
+          "p_changes": Json;
+          "p_event_slug": string;
+          "p_token": string;
+        };
+        Returns: Json;
+      };
+      "update_partner": {
+        Args: { "p_actor_id": string; "p_changes": Json; "p_partner_id": string };
+        Returns: Json;
+      };
+      "update_settings": { Args: { "p_actor_id": string; "p_changes": Json }; Returns: Json };
     };
     Enums: {
       [_ in never]: never;

@@ -30,9 +30,26 @@ export async function signedUrl(
   return data === null ? null : asSeenFromOutside(data.signedUrl);
 }
 
-/** An address to which anybody can upload one object at `path`, once. @throws {ApiError} UNAVAILABLE */
-export async function signedUploadUrl(bucket: string, path: string) {
-  const { data, error } = await admin().storage.from(bucket).createSignedUploadUrl(path);
+/** As signedUrl, for many objects of a bucket at once: by path, without those that do not exist. @throws {ApiError} UNAVAILABLE */
+export async function signedUrls(bucket: string, paths: string[]): Promise<Map<string, string>> {
+  if (paths.length === 0) return new Map();
+  const { data, error } = await admin().storage.from(bucket).createSignedUrls(paths, VIEW_SECONDS);
+  if (error !== null) throw new ApiError("UNAVAILABLE", { cause: error });
+  return new Map(
+    data.flatMap(({ path, signedUrl }) =>
+      path && signedUrl ? [[path, asSeenFromOutside(signedUrl)]] : []
+    ),
+  );
+}
+
+/**
+ * An address to which anybody can upload one object at `path`, once; with `upsert` also in place of an
+ * earlier one.
+ * @throws {ApiError} UNAVAILABLE
+ */
+export async function signedUploadUrl(bucket: string, path: string, { upsert = false } = {}) {
+  const { data, error } = await admin().storage.from(bucket)
+    .createSignedUploadUrl(path, { upsert });
   if (error !== null) throw new ApiError("UNAVAILABLE", { cause: error });
   return { signedUrl: asSeenFromOutside(data.signedUrl), token: data.token };
 }

@@ -1,8 +1,8 @@
 import QRCode from "qrcode";
 import { z } from "zod";
 import { rpc } from "../../_shared/database.ts";
-import { requireEnv } from "../../_shared/env.ts";
 import { route, type RouteInput } from "../../_shared/route.ts";
+import { guestUrl } from "../links.ts";
 import { slugParams, tableLabel } from "./card.ts";
 
 /** Error correction H: nearly a third of the code may be covered, by a logo or a spilt drink. */
@@ -63,16 +63,13 @@ async function guestAddress(
     p_token: actor.token,
     p_event_slug: params.slug,
   });
-  const address = new URL(requireEnv("CABINA_APP_URL"));
-  address.searchParams.set("event", params.slug);
-  if (key !== null) address.searchParams.set("k", key);
-  if (query.t !== undefined) address.searchParams.set("t", query.t);
+  const address = guestUrl(params.slug, { key: key ?? undefined, label: query.t });
   const headers = {
     "cache-control": key === null ? "public, max-age=300" : "private, no-store",
     // The same address shows the key to staff: a cache must not hand that to anybody.
     vary: "authorization, x-host-token",
   };
-  return { address: address.href, headers };
+  return { address, headers };
 }
 
 const labelQuery = z.strictObject({ t: tableLabel.optional() });
