@@ -86,6 +86,7 @@ values
   ('private.outbox', '', '', 'channel created_at generation_id id last_error recipient run_at sent_at tries'),
   ('private.photo_uploads', '', '', 'created_at event_id path user_id'),
   ('private.pin_sessions', '', '', 'created_at event_id expires_at id revoked_at token_hash'),
+  ('private.prompt_versions', '', '', 'created_at master_prompt style_id version'),
   ('private.rate_limits', '', '', 'expires_at hits locked_until locks name window_started_at'),
   ('private.secrets', '', '', 'name value'),
   (

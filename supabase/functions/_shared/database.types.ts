@@ -765,6 +765,15 @@ export type Database = {
           "role": string;
         }[];
       };
+      "add_api_key": {
+        Args: {
+          "p_account_name": string;
+          "p_actor_id": string;
+          "p_api_key": string;
+          "p_is_active": boolean;
+        };
+        Returns: Json;
+      };
       "allocate_credits": {
         Args: {
           "p_actor_id": string;
@@ -796,6 +805,21 @@ export type Database = {
           "p_request_id"?: string;
           "p_style_id": string;
           "p_user_id"?: string;
+        };
+        Returns: Database["public"]["CompositeTypes"]["generation_status"];
+        SetofOptions: {
+          from: "*";
+          to: "generation_status";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "begin_style_test": {
+        Args: {
+          "p_actor_id": string;
+          "p_aspect_ratio": string;
+          "p_photo_path": string;
+          "p_style_id": string;
         };
         Returns: Database["public"]["CompositeTypes"]["generation_status"];
         SetofOptions: {
@@ -960,6 +984,7 @@ export type Database = {
         };
       };
       "create_partner": { Args: { "p_actor_id": string; "p_body": Json }; Returns: Json };
+      "create_style": { Args: { "p_actor_id": string; "p_body": Json }; Returns: Json };
       "credit_audit": {
         Args: Record<PropertyKey, never>;
         Returns: {
@@ -1127,6 +1152,7 @@ export type Database = {
         };
       };
       "get_partner": { Args: { "p_actor_id": string; "p_partner_id": string }; Returns: Json };
+      "get_prompt": { Args: { "p_actor_id": string; "p_style_id": string }; Returns: Json };
       "get_result_target": {
         Args: { "p_attempt_id": number };
         Returns: {
@@ -1187,6 +1213,7 @@ export type Database = {
         };
         Returns: Json[];
       };
+      "list_api_keys": { Args: { "p_actor_id": string }; Returns: Json[] };
       "list_audit": {
         Args: { "p_actor_id": string; "p_before_id": number; "p_filters": Json; "p_limit": number };
         Returns: Json[];
@@ -1254,6 +1281,7 @@ export type Database = {
         };
         Returns: Json[];
       };
+      "list_styles": { Args: { "p_actor_id": string }; Returns: Json[] };
       "list_users": {
         Args: {
           "p_actor_id": string;
@@ -1405,6 +1433,10 @@ export type Database = {
           "to_bucket": string;
         }[];
       };
+      "set_prompt": {
+        Args: { "p_actor_id": string; "p_master_prompt": string; "p_style_id": string };
+        Returns: Json;
+      };
       "set_role": {
         Args: { "p_actor_id": string; "p_role": string; "p_user_id": string };
         Returns: undefined;
@@ -1435,6 +1467,10 @@ export type Database = {
           isSetofReturn: false;
         };
       };
+      "update_api_key": {
+        Args: { "p_actor_id": string; "p_changes": Json; "p_key_id": string };
+        Returns: Json;
+      };
       "update_branding": {
         Args: { "p_actor_id": string; "p_changes": Json; "p_partner_id": string };
         Returns: Json;
@@ -1462,6 +1498,10 @@ export type Database = {
         Returns: Json;
       };
       "update_settings": { Args: { "p_actor_id": string; "p_changes": Json }; Returns: Json };
+      "update_style": {
+        Args: { "p_actor_id": string; "p_changes": Json; "p_style_id": string };
+        Returns: Json;
+      };
     };
     Enums: {
       [_ in never]: never;

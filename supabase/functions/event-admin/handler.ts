@@ -1,6 +1,7 @@
 import { createApp } from "../_shared/http.ts";
 import { type AnyRoute, mount } from "../_shared/route.ts";
 import { alertRoutes } from "./routes/alerts.ts";
+import { apiKeyRoutes } from "./routes/api_keys.ts";
 import { listAudit } from "./routes/audit.ts";
 import { brandingRoutes } from "./routes/branding.ts";
 import { getCard, getGallery } from "./routes/card.ts";
@@ -16,6 +17,7 @@ import { packRoutes } from "./routes/packs.ts";
 import { partnerRoutes } from "./routes/partners.ts";
 import { getQrPng, getQrSvg } from "./routes/qr.ts";
 import { settingsRoutes } from "./routes/settings.ts";
+import { styleRoutes } from "./routes/styles.ts";
 import { userRoutes } from "./routes/users.ts";
 import { getWallet } from "./routes/wallet.ts";
 
@@ -38,6 +40,8 @@ export const routes: AnyRoute[] = [
   getWallet,
   ...partnerRoutes,
   ...userRoutes,
+  ...styleRoutes,
+  ...apiKeyRoutes,
   ...packRoutes,
   ...settingsRoutes,
   listAudit,

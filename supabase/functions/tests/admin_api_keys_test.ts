@@ -1,0 +1,77 @@
+// The provider's keys: written by masters, read by nobody.
+import assert from "node:assert/strict";
+import { withMaster } from "./actors.ts";
+import { createPerson } from "./fixtures.ts";
+import { auditOf, callAdmin, createPartner, refusalOf } from "./staff.ts";
+import { sql, test } from "./stack.ts";
+
+test("only a master comes to the keys", async () => {
+  const calls: [string, string, unknown?][] = [
+    ["GET", "api-keys"],
+    ["POST", "api-keys", { api_key: "sk-not-mine-1234" }],
+    ["PATCH", `api-keys/${crypto.randomUUID()}`, { is_active: false }],
+  ];
+  for (const [method, path, body] of calls) {
+    for (const person of [await createPerson(), await createPartner()]) {
+      const answer = await callAdmin(person, method, path, body);
+      assert.deepEqual(refusalOf(answer).slice(0, 2), [403, "FORBIDDEN"], path);
+    }
+    assert.equal((await callAdmin(null, method, path, body)).status, 401, path);
+  }
+});
+
+test("a key is added once, shown masked, and taken out of rotation and back", async () => {
+  const key = `sk-secret-${crypto.randomUUID()}`;
+  await withMaster(async ({ token }) => {
+    const master = { token: token! };
+    const add = () => callAdmin(master, "POST", "api-keys", { api_key: key, is_active: false });
+    const both = await Promise.all([add(), add()]);
+    assert.deepEqual(both.map(({ status }) => status).sort(), [201, 409]);
+    const refused = both.find(({ status }) => status === 409)!;
+    assert.deepEqual(refusalOf(refused), [409, "CONFLICT", "api_key"]);
+    const { api_key } = both.find(({ status }) => status === 201)!.body;
+    assert.deepEqual([api_key.masked, api_key.health], [`…${key.slice(-4)}`, "inactive"]);
+
+    const path = `api-keys/${api_key.id}`;
+    try {
+      await sql`
+        update public.api_key_pool set failure_count = 4, cooldown_until = now() + interval '1 hour'
+        where id = ${api_key.id}`;
+      const active = await callAdmin(master, "PATCH", path, {
+        is_active: true,
+        account_name: "Uno",
+      });
+      const { health, failure_count, account_name } = active.body.api_key;
+      assert.deepEqual([health, failure_count, account_name], ["ready", 0, "Uno"]);
+      const listed = await callAdmin(master, "GET", "api-keys");
+      assert.ok(listed.body.api_keys.some((row: { id: string }) => row.id === api_key.id));
+      const everything = JSON.stringify([
+        both,
+        active.body,
+        listed.body,
+        await auditOf(api_key.id),
+      ]);
+      assert.ok(!everything.includes(key.slice(0, -4)));
+    } finally {
+      await callAdmin(master, "PATCH", path, { is_active: false });
+    }
+    assert.deepEqual((await auditOf(api_key.id)).map(({ action }) => action), [
+      "create",
+      "update",
+      "update",
+    ]);
+    for (
+      const [body, field] of [
+        [{ api_key: "short" }, "api_key"],
+        [{ api_key: "with blanks inside" }, "api_key"],
+        [{}, "api_key"],
+      ] as const
+    ) {
+      const answer = await callAdmin(master, "POST", "api-keys", body);
+      assert.deepEqual(refusalOf(answer), [400, "INVALID_INPUT", field]);
+      assert.ok(!JSON.stringify(answer.body).includes("blanks inside"));
+    }
+    const unknown = await callAdmin(master, "PATCH", `api-keys/${crypto.randomUUID()}`, {});
+    assert.deepEqual(refusalOf(unknown).slice(0, 2), [404, "NOT_FOUND"]);
+  });
+});
