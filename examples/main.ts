@@ -1,14 +1,18 @@
 /**
  * What front ends do, in the terminal: `npm run demo` takes a guest's photo, `npm run demo -- buy` buys
- * credits. All that they need: the project's address, its publishable key and @supabase/supabase-js.
+ * credits, `npm run demo -- admin` is a partner's evening. All that they need: the project's address, its
+ * publishable key and @supabase/supabase-js.
  */
+import { runEvening } from "./admin/main.ts";
 import { buyCredits } from "./buyer/main.ts";
 import { takePhoto } from "./guest/main.ts";
 import { RefusedError } from "./shared/call.ts";
 
 try {
   const [name, ...rest] = Deno.args;
-  await (name === "buy" ? buyCredits(rest) : takePhoto(Deno.args));
+  if (name === "buy") await buyCredits(rest);
+  else if (name === "admin") await runEvening(rest);
+  else await takePhoto(Deno.args);
   Deno.exit(0); // the session's refresh timer would keep us
 } catch (error) {
   console.error(error instanceof RefusedError ? `${error.code}: ${error.message}` : String(error));

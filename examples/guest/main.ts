@@ -27,7 +27,7 @@ const contentTypes: Record<string, string> = {
 
 /**
  * A guest in the terminal: `[photo.jpg] [--style pb_a] [--event quince-sofia-2024]`. Prints a progress
- * bar and saves the picture in the current folder.
+ * bar and saves the picture in the current folder, unless `--no-save`.
  */
 export async function takePhoto(args: string[]): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -36,6 +36,7 @@ export async function takePhoto(args: string[]): Promise<void> {
     options: {
       style: { type: "string", default: "pb_a" },
       event: { type: "string", default: "quince-sofia-2024" },
+      "no-save": { type: "boolean", default: false },
     },
   });
   const file = positionals[0] ?? new URL("photo.jpg", import.meta.url);
@@ -82,15 +83,21 @@ export async function takePhoto(args: string[]): Promise<void> {
   if (generation.state === "fail" || !generation.image_url) {
     throw new RefusedError(generation.error ?? "INTERNAL", generation.message ?? "no picture");
   }
-  const picture = await fetch(generation.image_url);
-  if (!picture.ok) {
-    throw new Error(`The picture at ${generation.image_url} answered ${picture.status}`);
-  }
-  const target = resolve(`cabina-${values.style}-${generation.generation_id.slice(0, 8)}.png`);
-  await writeFile(target, new Uint8Array(await picture.arrayBuffer()));
   console.log(
     `\nYour picture, ${((performance.now() - started) / 1000).toFixed(1)} s after the selfie:`,
   );
-  console.log(`  file  ${target}`);
+  if (!values["no-save"]) {
+    const name = `cabina-${values.style}-${generation.generation_id.slice(0, 8)}.png`;
+    console.log(`  file  ${await save(generation.image_url, name)}`);
+  }
   console.log(`  link  ${generation.image_url}`);
+}
+
+/** Saves a picture in the current folder; returns where. */
+async function save(url: string, name: string): Promise<string> {
+  const picture = await fetch(url);
+  if (!picture.ok) throw new Error(`The picture at ${url} answered ${picture.status}`);
+  const target = resolve(name);
+  await writeFile(target, new Uint8Array(await picture.arrayBuffer()));
+  return target;
 }

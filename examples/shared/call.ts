@@ -1,4 +1,8 @@
-import { FunctionsHttpError, type SupabaseClient } from "@supabase/supabase-js";
+import {
+  type FunctionInvokeOptions,
+  FunctionsHttpError,
+  type SupabaseClient,
+} from "@supabase/supabase-js";
 
 /** The server said no: a stable code and a sentence for people. */
 export class RefusedError extends Error {
@@ -12,13 +16,18 @@ export async function call<T>(
   supabase: SupabaseClient,
   path: string,
   body: Record<string, unknown>,
+  options: Pick<FunctionInvokeOptions, "method" | "headers"> = {},
 ): Promise<T> {
-  return read(await supabase.functions.invoke(path, { body }));
+  return read(await supabase.functions.invoke(path, { body, ...options }));
 }
 
 /** Asks an edge function. @throws {RefusedError} with the envelope's code and message */
-export async function get<T>(supabase: SupabaseClient, path: string): Promise<T> {
-  return read(await supabase.functions.invoke(path, { method: "GET" }));
+export async function get<T>(
+  supabase: SupabaseClient,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<T> {
+  return read(await supabase.functions.invoke(path, { method: "GET", headers }));
 }
 
 async function read<T>({ data, error }: { data: T | null; error: unknown }): Promise<T> {

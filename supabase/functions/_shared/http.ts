@@ -148,17 +148,16 @@ export async function timed<T>(c: AppContext, step: string, work: Promise<T>): P
 }
 
 /**
- * Reads a JSON body of at most `maxBytes`.
+ * Reads a JSON body of at most `maxBytes`; an empty one is an object without fields.
  * @throws {ApiError} UNSUPPORTED_MEDIA_TYPE, PAYLOAD_TOO_LARGE, or INVALID_INPUT when it is no JSON object
  */
 export async function readJson(
   request: Request,
   maxBytes: number,
 ): Promise<Record<string, unknown>> {
-  const type = request.headers.get("content-type") ?? "";
-  if (!/^application\/(?:[\w.-]+\+)?json\b/i.test(type)) {
-    throw new ApiError("UNSUPPORTED_MEDIA_TYPE");
-  }
+  const type = request.headers.get("content-type");
+  const isJson = /^application\/(?:[\w.-]+\+)?json\b/i.test(type ?? "");
+  if (type !== null && !isJson) throw new ApiError("UNSUPPORTED_MEDIA_TYPE");
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
     throw new ApiError("PAYLOAD_TOO_LARGE");
   }
@@ -170,6 +169,8 @@ export async function readJson(
     if (size > maxBytes) throw new ApiError("PAYLOAD_TOO_LARGE");
     chunks.push(chunk);
   }
+  if (size === 0) return {};
+  if (!isJson) throw new ApiError("UNSUPPORTED_MEDIA_TYPE");
   let body: unknown;
   try {
     const text = await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text();

@@ -5,6 +5,7 @@ import { publicUrl } from "../../_shared/env.ts";
 import { instant, slug } from "../../_shared/fields.ts";
 import { cutPage, nextCursor, pageQuery, readCursor } from "../../_shared/paging.ts";
 import { route } from "../../_shared/route.ts";
+import { guestUrl } from "../links.ts";
 
 export const slugParams = z.strictObject({ slug });
 /** What stands on a table's printed code. */
@@ -36,7 +37,12 @@ const card = z.object({
     image_url: z.string().nullable(),
   })).describe("What guests may choose, in order"),
   is_gallery_open: z.boolean(),
-  links: z.object({ gallery: z.url(), qr_svg: z.url(), qr_png: z.url() }),
+  links: z.object({
+    guest: z.url().describe("What the QR code says"),
+    gallery: z.url(),
+    qr_svg: z.url(),
+    qr_png: z.url(),
+  }),
 });
 
 interface CardRow extends Omit<z.input<typeof card>, "links"> {
@@ -62,6 +68,7 @@ export const getCard = route({
     const [row] = await rpc<[CardRow]>("get_event_card", { p_event_slug: params.slug });
     const address = `${publicUrl()}/functions/v1/event-admin/events/${row.event_slug}`;
     const links = {
+      guest: guestUrl(row.event_slug),
       gallery: `${address}/gallery`,
       qr_svg: `${address}/qr.svg`,
       qr_png: `${address}/qr.png`,
