@@ -1,7 +1,10 @@
 // `npm test`: every check of the project, on a stack of its own. Words choose steps, --filter
 // chooses Deno tests: `npm test -- pgtap`, `npm test -- deno --filter=rpc`.
+import { join } from "node:path";
+import { operations, SEEN_FILE } from "../supabase/functions/tests/operations.ts";
 import { checkDatabase } from "./check_database.ts";
 import { checkVersions } from "./check_versions.ts";
+import { checkApi } from "./gen_api.ts";
 import { type Counts, runPgTap } from "./pgtap.ts";
 import { isolatedEnvironment, startTestStack } from "./stack/testing.ts";
 
@@ -12,6 +15,7 @@ const STEPS: Record<string, () => Promise<Counts>> = {
   lint: () => deno(["lint", "--quiet"]),
   types: () => deno(["check", "--quiet", ...ROOTS]),
   versions: async () => report(await checkVersions()),
+  api: async () => report(await checkApi()),
   database: async () => report(await checkDatabase()),
   pgtap: () => runPgTap(),
   deno: runDenoTests,
@@ -60,12 +64,21 @@ async function runDenoTests(): Promise<Counts> {
       console.log(`The stack's log:\n${stack.log()}`);
       console.log(`Failed:\n${failedTests(results).join("\n")}`); // last, where one looks first
     }
+    const unseen = filter.length > 0 ? [] : await unansweredOperations(stack.dataDir);
+    for (const name of unseen) console.error(`No test saw ${name} answer with success`);
     // A file that cannot be loaded fails the run without being counted.
-    return { passed: counts.passed, failed: Math.max(failed, counts.failed) };
+    return { passed: counts.passed, failed: Math.max(failed, counts.failed) + unseen.length };
   } finally {
     await stack.stop();
     await Deno.remove(temp, { recursive: true });
   }
+}
+
+/** The operations of the OpenAPI document that no test file of the run noted as answered with success. */
+async function unansweredOperations(dataDir: string): Promise<string[]> {
+  const seen = await Deno.readTextFile(join(dataDir, SEEN_FILE)).catch(() => "");
+  return operations.map(({ method, path }) => `${method} ${path}`)
+    .filter((name) => !seen.split("\n").includes(name));
 }
 
 /** Reads the sums that the report's outermost element carries. */

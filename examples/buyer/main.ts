@@ -1,12 +1,8 @@
 import { parseArgs } from "node:util";
 import { createClient } from "@supabase/supabase-js";
-import { call, get } from "../shared/call.ts";
+import { createCabina, value } from "../client/cabina.ts";
+import { accessToken } from "../shared/session.ts";
 import { readStack } from "../shared/stack.ts";
-
-interface Order {
-  status: "pending" | "paid" | "refunded" | "cancelled";
-  credits: number;
-}
 
 /**
  * A user who buys credits: `[--pack Starter] [--email user@cabina.test] [--password cabina-demo]`.
@@ -23,6 +19,11 @@ export async function buyCredits(args: string[]): Promise<void> {
   });
   const { api_url, publishable_key } = await readStack();
   const supabase = createClient(api_url, publishable_key);
+  const cabina = createCabina({
+    apiUrl: api_url,
+    publishableKey: publishable_key,
+    userToken: () => accessToken(supabase),
+  });
   const { data: { user } } = await must(supabase.auth.signInWithPassword(values));
 
   const { data: packs } = await must(
@@ -43,17 +44,17 @@ export async function buyCredits(args: string[]): Promise<void> {
   console.log(`${values.email} has ${await balance()} credits.`);
   console.log(`${pack.name}: ${pack.credits} credits for ${pack.price} ${pack.currency}\n`);
 
-  const { order_id, init_point } = await call<{ order_id: string; init_point: string }>(
-    supabase,
-    "mp-webhook/checkout",
-    { pack_id: pack.id, idempotency_key: crypto.randomUUID() },
-  );
+  const { order_id, init_point } = await value(cabina.POST("/mp-webhook/checkout", {
+    body: { pack_id: pack.id, idempotency_key: crypto.randomUUID() },
+  }));
   console.log(`Pay here:\n  ${init_point}\n\nWaiting for the payment …`);
-  let order: Order;
-  do {
+  const look = () =>
+    value(cabina.GET("/mp-webhook/orders/{id}", { params: { path: { id: order_id } } }));
+  let order = await look();
+  while (order.status === "pending") {
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    order = await get<Order>(supabase, `mp-webhook/orders/${order_id}`);
-  } while (order.status === "pending");
+    order = await look();
+  }
   console.log(`The order is ${order.status}. ${values.email} has ${await balance()} credits.`);
 }
 

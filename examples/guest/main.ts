@@ -2,28 +2,18 @@ import { readFile, writeFile } from "node:fs/promises";
 import { basename, extname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createClient } from "@supabase/supabase-js";
-import { call, RefusedError } from "../shared/call.ts";
+import { CabinaError, createCabina, value } from "../client/cabina.ts";
 import { readStack } from "../shared/stack.ts";
 import { progressBar } from "./progress.ts";
 
-interface Generation {
-  generation_id: string;
-  state: "waiting" | "processing" | "success" | "fail";
-  progress: number;
-  image_url?: string;
-  error?: string;
-  message?: string;
-  refunded?: boolean;
-  queue_position?: number;
-  eta_seconds?: number;
-}
-
-const contentTypes: Record<string, string> = {
-  ".jpg": "image/jpeg",
-  ".jpeg": "image/jpeg",
-  ".png": "image/png",
-  ".webp": "image/webp",
-};
+const contentTypes = new Map(Object.entries(
+  {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+  } as const,
+));
 
 /**
  * A guest in the terminal: `[photo.jpg] [--style pb_a] [--event quince-sofia-2024]`. Prints a progress
@@ -43,45 +33,44 @@ export async function takePhoto(args: string[]): Promise<void> {
   const photo = await readFile(file).catch(() => {
     throw new Error(`Cannot read the photo ${file}: name a JPEG, PNG or WebP file`);
   });
-  const contentType = contentTypes[extname(String(file)).toLowerCase()] ?? "image/jpeg";
+  const contentType = contentTypes.get(extname(String(file)).toLowerCase()) ?? "image/jpeg";
 
   const { api_url, publishable_key } = await readStack();
   const supabase = createClient(api_url, publishable_key);
+  const cabina = createCabina({ apiUrl: api_url, publishableKey: publishable_key });
   const guestId = `guest_${crypto.randomUUID().replaceAll("-", "")}`;
 
   console.log(`Event ${values.event}, style ${values.style}, photo ${basename(String(file))}\n`);
   const started = performance.now();
 
-  const upload = await call<{ photo_path: string; token: string }>(
-    supabase,
-    "cabina-vision/upload-url",
-    { content_type: contentType, event_slug: values.event },
-  );
+  const upload = await value(cabina.POST("/cabina-vision/upload-url", {
+    body: { content_type: contentType, event_slug: values.event },
+  }));
   const { error } = await supabase.storage.from("user_photos")
     .uploadToSignedUrl(upload.photo_path, upload.token, photo, { contentType });
   if (error !== null) throw error;
 
-  let generation = await call<Generation>(supabase, "cabina-vision", {
-    photo_path: upload.photo_path,
-    model_id: values.style,
-    event_slug: values.event,
-    guest_id: guestId,
-    idempotency_key: crypto.randomUUID(),
-  });
+  let generation = await value(cabina.POST("/cabina-vision", {
+    body: {
+      photo_path: upload.photo_path,
+      model_id: values.style,
+      event_slug: values.event,
+      guest_id: guestId,
+      idempotency_key: crypto.randomUUID(),
+    },
+  }));
   const bar = progressBar();
   bar.draw(generation);
   while (generation.state === "waiting" || generation.state === "processing") {
-    generation = await call<Generation>(supabase, "cabina-vision", {
-      action: "check",
-      generation_id: generation.generation_id,
-      wait: 0.5,
-    });
+    generation = await value(cabina.POST("/cabina-vision", {
+      body: { action: "check", generation_id: generation.generation_id, wait: 0.5 },
+    }));
     bar.draw(generation);
   }
   bar.end();
 
   if (generation.state === "fail" || !generation.image_url) {
-    throw new RefusedError(generation.error ?? "INTERNAL", generation.message ?? "no picture");
+    throw new CabinaError({ message: "no picture", ...generation });
   }
   console.log(
     `\nYour picture, ${((performance.now() - started) / 1000).toFixed(1)} s after the selfie:`,

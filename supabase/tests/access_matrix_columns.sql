@@ -73,6 +73,7 @@ values
   ('private.audit_log', '', '', 'action actor_id after before created_at id request_id target target_id'),
   ('private.bonus_claims', '', '', 'claimed_at email_hash'),
   ('private.credit_debts', '', '', 'account account_id amount'),
+  ('private.download_tickets', '', '', 'event_id expires_at session_id token_hash user_id'),
   ('private.file_tasks', '', '', 'action bucket created_at id path run_at to_bucket tries'),
   (
     'private.generation_attempts', '', '',
@@ -94,6 +95,7 @@ values
     'is_in_maintenance is_singleton pack_unlock_price provider_model provider_output_format provider_resolution provider_tasks_per_window '
       || 'provider_tasks_running referral_reward signup_bonus updated_at uploads_per_minute'
   ),
+  ('private.stored_pictures', '', '', 'bytes crc32 generation_id'),
   ('private.sweeper', '', '', 'dispatch_rate expected_seconds is_singleton last_sweep_at queue_length'),
   ('private.table_scans', '', '', 'event_id label last_at scans'),
   ('private.webhook_inbox', '', '', 'body error headers id is_verified processed_at received_at resource_id topic');

@@ -909,7 +909,9 @@ export type Database = {
         Args: {
           "p_attempt_id": number;
           "p_bucket": string;
+          "p_bytes"?: number;
           "p_cost_credits": number;
+          "p_crc32"?: number;
           "p_image_url": string;
           "p_latency_ms": number;
           "p_task_id": string;
@@ -1098,6 +1100,27 @@ export type Database = {
         Args: { "p_actor_id": string; "p_event_slug": string; "p_token": string };
         Returns: string;
       };
+      "get_export": {
+        Args: {
+          "p_actor_id": string;
+          "p_event_slug": string;
+          "p_ticket": string;
+          "p_token": string;
+          "p_visibility": string;
+        };
+        Returns: Json;
+      };
+      "get_export_part": {
+        Args: {
+          "p_actor_id": string;
+          "p_event_slug": string;
+          "p_part": number;
+          "p_ticket": string;
+          "p_token": string;
+          "p_visibility": string;
+        };
+        Returns: Json;
+      };
       "get_generation": {
         Args: { "p_generation_id": string; "p_user_id"?: string };
         Returns: Database["public"]["CompositeTypes"]["generation_status"];
@@ -1184,6 +1207,13 @@ export type Database = {
           "expires_at": string;
           "id": string;
           "token": string;
+        }[];
+      };
+      "issue_download_ticket": {
+        Args: { "p_actor_id": string; "p_event_slug": string; "p_token": string };
+        Returns: {
+          "expires_at": string;
+          "ticket": string;
         }[];
       };
       "issue_event_logo": {

@@ -172,6 +172,17 @@ export type Language = "es" | "en" | "pt";
 /** Every code that can leave the server. */
 export type ErrorCode = keyof typeof catalogue;
 
+/** All codes, in the order of the catalogue. */
+export const errorCodes = Object.keys(catalogue) as ErrorCode[];
+
+/** Why a photo could not be made. */
+export const generationErrors = [
+  "GENERATION_FAILED",
+  "GENERATION_REFUSED",
+  "GENERATION_TIMED_OUT",
+  "PROVIDER_UNAVAILABLE",
+] as const satisfies ErrorCode[];
+
 /** One invalid field of a request: its path (`event_id`, `photo.width`) and what is wrong with it. */
 export interface FieldError {
   field: string;

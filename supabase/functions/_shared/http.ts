@@ -7,6 +7,7 @@ import {
   ApiError,
   type ErrorCode,
   type FieldError,
+  invalidField,
   languageOf,
   messageOf,
   statusOf,
@@ -108,11 +109,6 @@ function matches(pattern: string, path: string): boolean {
     });
 }
 
-/** Renders the one success envelope: `{ success: true, …body }`. */
-export function ok(c: AppContext, body: Record<string, unknown>, status: 200 | 201 | 202 = 200) {
-  return c.json({ success: true, ...body }, status);
-}
-
 /** Renders the one error envelope; what is not an ApiError is logged and becomes INTERNAL or UNAVAILABLE. */
 export function renderError(c: AppContext, error: unknown, more: Record<string, unknown> = {}) {
   const known = toApiError(error);
@@ -177,24 +173,24 @@ export async function readJson(
     body = JSON.parse(text, refuseUnstorable);
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    throw invalidBody("the body is not valid JSON");
+    throw invalidField("", "the body is not valid JSON");
   }
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
-    throw invalidBody("the body must be a JSON object");
+    throw invalidField("", "the body must be a JSON object");
   }
   return body as Record<string, unknown>;
 }
 
-/** JSON can spell text that no database stores: U+0000, and halves of characters. */
-function refuseUnstorable(key: string, value: unknown): unknown {
+/**
+ * JSON and addresses can spell text that no database stores: U+0000, and halves of characters. For
+ * `JSON.parse`, which it passes every value through.
+ * @throws {ApiError} INVALID_INPUT
+ */
+export function refuseUnstorable(key: string, value: unknown): unknown {
   if (typeof value === "string" && (value.includes("\0") || !value.isWellFormed())) {
-    throw invalidBody("contains characters that cannot be stored", key);
+    throw invalidField(key, "contains characters that cannot be stored");
   }
   return value;
-}
-
-function invalidBody(message: string, field = ""): ApiError {
-  return new ApiError("INVALID_INPUT", { details: [{ field, message }] });
 }
 
 /** Validates a value. @throws {ApiError} INVALID_INPUT with every invalid field named */

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { requireEnv } from "./env.ts";
-import { createApp, ok, parse, readJson } from "./http.ts";
+import { createApp, parse, readJson } from "./http.ts";
 
 const app = createApp("test");
 app.post("/echo", async (c) => {
   const schema = z.strictObject({ photo: z.strictObject({ width: z.number() }).optional() });
-  return ok(c, parse(schema, await readJson(c.req.raw, 100)));
+  return c.json(parse(schema, await readJson(c.req.raw, 100)));
 });
-app.get("/unset", (c) => ok(c, { value: requireEnv("CABINA_SURELY_NOT_SET") }));
+app.get("/unset", (c) => c.json({ value: requireEnv("CABINA_SURELY_NOT_SET") }));
 app.get("/broken", () => {
   throw new Error("select secret from internals");
 });

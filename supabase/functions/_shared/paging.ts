@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { z, type ZodType } from "zod";
 import { invalidField } from "./errors.ts";
+import { refuseUnstorable } from "./http.ts";
 
 /** Parameters of a route that answers with a page: extend a strict object with them. */
 export const pageQuery = {
@@ -19,7 +20,8 @@ export const nextCursor = z.string().nullable();
 export function readCursor<T>(cursor: string | undefined, key: ZodType<T>): T | undefined {
   if (cursor === undefined) return undefined;
   try {
-    return key.parse(JSON.parse(Buffer.from(cursor, "base64url").toString()));
+    const text = Buffer.from(cursor, "base64url").toString();
+    return key.parse(JSON.parse(text, refuseUnstorable));
   } catch {
     throw invalidField("cursor", "not a next_cursor of this list");
   }

@@ -2,7 +2,7 @@ import { etag } from "hono/etag";
 import { z, type ZodType } from "zod";
 import { authenticate, type Caller, requireService, requireUser } from "./auth.ts";
 import { ApiError, type ErrorCode } from "./errors.ts";
-import { type App, type AppContext, parse, readJson, timed } from "./http.ts";
+import { type App, type AppContext, parse, readJson, refuseUnstorable, timed } from "./http.ts";
 
 /** Which credential a route asks for, and what its handler gets to know of the caller. */
 interface Credentials {
@@ -16,6 +16,8 @@ interface Credentials {
   account: string;
   /** The token of a PIN session, or a person with an account. The database decides here too. */
   host: HostCredential;
+  /** As `host`, or `?ticket=` in the address, for downloads by a link. */
+  download: DownloadCredential;
   /** One of our own services, by the secret key. */
   service: null;
 }
@@ -24,6 +26,11 @@ interface Credentials {
 export interface HostCredential {
   userId: string | null;
   token: string | null;
+}
+
+/** How somebody says that a download is theirs. A ticket counts before what else is there. */
+export interface DownloadCredential extends HostCredential {
+  ticket: string | null;
 }
 
 type Output<S> = S extends ZodType ? z.output<S> : undefined;
@@ -57,6 +64,8 @@ export interface Route<
   /** What a caller must know besides: guarantees, units, who may. */
   description?: string;
   params?: P;
+  /** The code for parameters that can be nobody's, where INVALID_INPUT would say that they matter. */
+  invalidParams?: ErrorCode;
   /** Unknown parameters are refused: a strict object. */
   query?: Q;
   /** The JSON body, a strict object. */
@@ -65,12 +74,14 @@ export interface Route<
   maxBodyBytes?: number;
   /** The answer without `success`. What it does not name never leaves; absent when `produces` is set. */
   answer?: A;
-  /** Status of success; 200 unless told. More than one when the handler answers by itself. */
+  /** Status of success; 200 unless told. With more than one, `c.status()` chooses another than the first. */
   status?: (200 | 201 | 202)[];
   /** Media types of an answer that is not JSON. */
   produces?: string[];
   /** The codes of refusals besides those that every route may give (INVALID_INPUT for what it reads, INTERNAL ...). */
   errors: ErrorCode[];
+  /** What its own failures carry besides the envelope. */
+  failure?: ZodType;
   /** How long anybody may keep the answer; it gets an ETag then. Only for what is the same for everybody. */
   cacheSeconds?: number;
   handle: (
@@ -104,19 +115,35 @@ export function mount(app: App, routes: AnyRoute[]): void {
   }
 }
 
+/** Every code that a route may answer with: its own, and those of what it reads and asks for. */
+export function refusalsOf({ credential, body, errors }: AnyRoute): ErrorCode[] {
+  return [
+    ...new Set<ErrorCode>([
+      "INVALID_INPUT",
+      ...(credential === "anyone" ? [] : ["UNAUTHENTICATED"] as const),
+      ...(credential === "service" ? ["FORBIDDEN"] as const : []),
+      ...errors,
+      ...(body ? ["PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"] as const : []),
+      "INTERNAL",
+      "UNAVAILABLE",
+    ]),
+  ];
+}
+
 async function serve(definition: AnyRoute, c: AppContext): Promise<Response> {
+  // A body arrives while the credential is looked at; what is wrong with it is said after that.
+  const reading = definition.body && readJson(c.req.raw, definition.maxBodyBytes ?? MAX_BODY_BYTES);
+  reading?.catch(() => {});
   const actor = await timed(c, "auth", identify(definition.credential, c.req.raw));
-  const params = definition.params && parse(definition.params, c.req.param());
+  const params = definition.params && readParams(definition, c.req.param());
+  for (const [name, value] of Object.entries(c.req.query())) refuseUnstorable(name, value);
   const query = parse(definition.query ?? NOTHING, c.req.query());
-  const body = definition.body && parse(
-    definition.body,
-    await readJson(c.req.raw, definition.maxBodyBytes ?? MAX_BODY_BYTES),
-  );
+  const body = definition.body && parse(definition.body, await reading);
+  c.status(definition.status?.[0] ?? 200);
   const result = await definition.handle({ c, actor, params, query, body });
-  const response = result instanceof Response ? result : c.json(
-    { success: true, ...definition.answer.parse(result) },
-    definition.status?.[0] ?? 200,
-  );
+  const response = result instanceof Response
+    ? result
+    : c.json({ success: true, ...definition.answer.parse(result) });
   if (definition.cacheSeconds !== undefined) {
     response.headers.set("cache-control", `public, max-age=${definition.cacheSeconds}`);
   }
@@ -124,6 +151,13 @@ async function serve(definition: AnyRoute, c: AppContext): Promise<Response> {
 }
 
 const NOTHING = z.strictObject({});
+
+function readParams({ params, invalidParams }: AnyRoute, values: Record<string, string>) {
+  if (invalidParams === undefined) return parse(params, values);
+  const { success, data } = params.safeParse(values);
+  if (!success) throw new ApiError(invalidParams);
+  return data;
+}
 
 async function identify(credential: keyof Credentials, request: Request) {
   switch (credential) {
@@ -137,6 +171,8 @@ async function identify(credential: keyof Credentials, request: Request) {
       return await requireUser(request);
     case "host":
       return await identifyHost(request);
+    case "download":
+      return await identifyDownload(request);
     case "service":
       return await requireService(request);
   }
@@ -144,8 +180,7 @@ async function identify(credential: keyof Credentials, request: Request) {
 
 /** What is present must be good: a bad account is refused even beside a good token. */
 async function identifyVisitor(request: Request): Promise<HostCredential> {
-  const token = request.headers.get("x-host-token");
-  if (token !== null && !/^[0-9a-f]{64}$/.test(token)) throw new ApiError("UNAUTHENTICATED");
+  const token = checkToken(request.headers.get("x-host-token"));
   const hasAccount = ["authorization", "apikey"].some((name) => request.headers.has(name));
   const userId = hasAccount ? (await authenticate(request)).userId : null;
   return token === null ? { userId, token } : { userId: null, token };
@@ -155,4 +190,16 @@ async function identifyHost(request: Request): Promise<HostCredential> {
   const host = await identifyVisitor(request);
   if (host.userId === null && host.token === null) throw new ApiError("UNAUTHENTICATED");
   return host;
+}
+
+async function identifyDownload(request: Request): Promise<DownloadCredential> {
+  const ticket = checkToken(new URL(request.url).searchParams.get("ticket"));
+  const host = ticket === null ? await identifyHost(request) : await identifyVisitor(request);
+  return { ...host, ticket };
+}
+
+/** Tokens and tickets of hosts are 32 bytes in hexadecimal. @throws {ApiError} UNAUTHENTICATED */
+function checkToken(token: string | null): string | null {
+  if (token !== null && !/^[0-9a-f]{64}$/.test(token)) throw new ApiError("UNAUTHENTICATED");
+  return token;
 }

@@ -4,6 +4,8 @@ import { ApiError } from "./errors.ts";
 
 /** How long an address is good for that lets somebody see a picture that is not public: 10 minutes. */
 const VIEW_SECONDS = 600;
+/** How long an address is good for that does not leave the function: longer than any request runs. */
+const READ_SECONDS = 3600;
 
 /** The public address of an object in a public bucket. */
 export function publicObjectUrl(bucket: string, path: string): string {
@@ -26,18 +28,42 @@ export async function signedUrl(
   path: string,
   seconds = VIEW_SECONDS,
 ): Promise<string | null> {
-  const { data } = await admin().storage.from(bucket).createSignedUrl(path, seconds);
+  const { data } = await admin().storage.from(bucket).createSignedUrl(
+    path,
+    seconds,
+  );
   return data === null ? null : asSeenFromOutside(data.signedUrl);
 }
 
 /** As signedUrl, for many objects of a bucket at once: by path, without those that do not exist. @throws {ApiError} UNAVAILABLE */
-export async function signedUrls(bucket: string, paths: string[]): Promise<Map<string, string>> {
-  if (paths.length === 0) return new Map();
-  const { data, error } = await admin().storage.from(bucket).createSignedUrls(paths, VIEW_SECONDS);
+export async function signedUrls(
+  bucket: string,
+  paths: string[],
+): Promise<Map<string, string>> {
+  const urls = await sign(bucket, paths, VIEW_SECONDS);
+  return new Map(
+    [...urls].map(([path, url]) => [path, asSeenFromOutside(url)]),
+  );
+}
+
+/** Addresses at which this function itself can read objects: by path, without those that do not exist. @throws {ApiError} UNAVAILABLE */
+export async function readUrls(
+  bucket: string,
+  paths: string[],
+): Promise<Map<string, string>> {
+  return await sign(bucket, paths, READ_SECONDS);
+}
+
+async function sign(bucket: string, paths: string[], seconds: number) {
+  if (paths.length === 0) return new Map<string, string>();
+  const { data, error } = await admin().storage.from(bucket).createSignedUrls(
+    paths,
+    seconds,
+  );
   if (error !== null) throw new ApiError("UNAVAILABLE", { cause: error });
   return new Map(
-    data.flatMap(({ path, signedUrl }) =>
-      path && signedUrl ? [[path, asSeenFromOutside(signedUrl)]] : []
+    data.flatMap(({ path, signedUrl }): [string, string][] =>
+      path && signedUrl ? [[path, signedUrl]] : []
     ),
   );
 }
@@ -47,7 +73,11 @@ export async function signedUrls(bucket: string, paths: string[]): Promise<Map<s
  * earlier one.
  * @throws {ApiError} UNAVAILABLE
  */
-export async function signedUploadUrl(bucket: string, path: string, { upsert = false } = {}) {
+export async function signedUploadUrl(
+  bucket: string,
+  path: string,
+  { upsert = false } = {},
+) {
   const { data, error } = await admin().storage.from(bucket)
     .createSignedUploadUrl(path, { upsert });
   if (error !== null) throw new ApiError("UNAVAILABLE", { cause: error });
@@ -58,9 +88,13 @@ export async function signedUploadUrl(bucket: string, path: string, { upsert = f
 export async function firstBytes(bucket: string, path: string, count: number) {
   // storage-js has no option for ranges, but hands these parameters to fetch; the client's own fetch
   // adds the credentials.
-  const { data, error } = await admin().storage.from(bucket).download(path, {}, {
-    headers: { range: `bytes=0-${count - 1}` },
-  } as object);
+  const { data, error } = await admin().storage.from(bucket).download(
+    path,
+    {},
+    {
+      headers: { range: `bytes=0-${count - 1}` },
+    } as object,
+  );
   if (error === null) return new Uint8Array(await data.arrayBuffer());
   const status = (error as { status?: number }).status ?? 0;
   if (status >= 400 && status < 500) return null;
@@ -90,7 +124,11 @@ export async function remove(bucket: string, paths: string[]): Promise<void> {
 }
 
 /** Moves an object to another bucket under the same path; one that is there already counts as moved. @throws {ApiError} UNAVAILABLE */
-export async function move(path: string, bucket: string, toBucket: string): Promise<void> {
+export async function move(
+  path: string,
+  bucket: string,
+  toBucket: string,
+): Promise<void> {
   const { error } = await admin().storage.from(bucket).move(path, path, {
     destinationBucket: toBucket,
   });

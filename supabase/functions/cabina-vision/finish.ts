@@ -1,5 +1,6 @@
 import { rpc } from "../_shared/database.ts";
 import { ApiError } from "../_shared/errors.ts";
+import { createFingerprint, type Fingerprint } from "../_shared/fingerprint.ts";
 import { describeError, log } from "../_shared/log.ts";
 import { publicObjectUrl, store } from "../_shared/storage.ts";
 import { failAttempt, releaseAttempt } from "./attempts.ts";
@@ -64,7 +65,11 @@ export async function settle(
       return;
     case "unknown":
       if (task.seconds_since_submission > UNKNOWN_GRACE_SECONDS) {
-        await releaseAttempt(task, "UNKNOWN_TASK", "the provider does not know the task");
+        await releaseAttempt(
+          task,
+          "UNKNOWN_TASK",
+          "the provider does not know the task",
+        );
       }
       return;
     case "fail":
@@ -74,7 +79,10 @@ export async function settle(
   }
 }
 
-async function fail(task: Task, state: TaskState & { kind: "fail" }): Promise<void> {
+async function fail(
+  task: Task,
+  state: TaskState & { kind: "fail" },
+): Promise<void> {
   log("warn", "task_failed", {
     generation_id: task.generation_id,
     code: state.code,
@@ -95,7 +103,8 @@ async function complete(
     p_attempt_id: task.attempt_id,
   });
   if (target === undefined) return; // Finished by somebody else.
-  if (target.is_wanted && !(await copy(provider, task, state, target))) return;
+  const stored = target.is_wanted ? await copy(provider, task, state, target) : null;
+  if (target.is_wanted && stored === null) return;
 
   await rpc("complete_generation", {
     p_attempt_id: task.attempt_id,
@@ -104,24 +113,28 @@ async function complete(
     p_image_url: publicObjectUrl(target.bucket, target.path),
     p_latency_ms: state.latencyMs,
     p_cost_credits: state.cost,
+    p_bytes: stored?.bytes ?? null,
+    p_crc32: stored?.crc32 ?? null,
   });
 }
 
-/** Streams the picture from the provider to storage; false when it did not get there. */
+/** Streams the picture from the provider to storage: what was stored, or null when it did not get there. */
 async function copy(
   provider: Provider,
   task: Task,
   state: TaskState & { kind: "success" },
   target: ResultTarget,
-): Promise<boolean> {
+): Promise<Fingerprint | null> {
   try {
     const picture = await provider.download(task.api_key, state.urls);
+    const { through, fingerprint } = createFingerprint();
     // Two finishers write the same object with the same bytes.
-    await store(target.bucket, target.path, picture.body, {
+    await store(target.bucket, target.path, picture.body.pipeThrough(through), {
       contentType: picture.contentType,
       upsert: true,
       cacheSeconds: CACHE_SECONDS,
     });
+    return fingerprint;
   } catch (error) {
     log("warn", "picture_not_copied", {
       generation_id: task.generation_id,
@@ -138,7 +151,6 @@ async function copy(
         isContent: false,
       });
     }
-    return false;
+    return null;
   }
-  return true;
 }

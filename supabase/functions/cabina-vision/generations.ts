@@ -1,5 +1,6 @@
+import { z } from "zod";
 import { rpc } from "../_shared/database.ts";
-import { type ErrorCode, type Language, messageOf } from "../_shared/errors.ts";
+import { generationErrors, type Language, messageOf } from "../_shared/errors.ts";
 import { signedUrl } from "../_shared/storage.ts";
 
 /** The row of `public.generation_status`. */
@@ -9,7 +10,7 @@ export interface GenerationStatus {
   image_url: string | null;
   image_bucket: string | null;
   image_path: string | null;
-  error: ErrorCode | null;
+  error: (typeof generationErrors)[number] | null;
   refunded: boolean;
   queue_position: number | null;
   eta_seconds: number | null;
@@ -27,6 +28,21 @@ export function isFinished(status: GenerationStatus): boolean {
 export function getGeneration(id: string, userId: string | null): Promise<GenerationStatus> {
   return rpc("get_generation", { p_generation_id: id, p_user_id: userId });
 }
+
+/** What a client is told of a generation. */
+export const generationAnswer = z.object({
+  generation_id: z.uuid(),
+  state: z.enum(["waiting", "processing", "success", "fail"]),
+  progress: z.number().min(0).max(1),
+  image_url: z.url().nullable().optional().describe(
+    "With success. For ten minutes, and for this person alone, while the picture is not public",
+  ),
+  error: z.enum(generationErrors).optional().describe("With fail: why"),
+  message: z.string().optional().describe("The error for people"),
+  refunded: z.boolean().optional().describe("Whether the credit was returned; once finished"),
+  queue_position: z.int().optional(),
+  eta_seconds: z.int().optional(),
+});
 
 /** What a client is told: only fields that mean something in this state. */
 export async function toAnswer(status: GenerationStatus, language: Language) {

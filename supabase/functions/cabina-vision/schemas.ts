@@ -1,16 +1,18 @@
 import { z } from "zod";
+import { idempotencyKey, slug } from "../_shared/fields.ts";
 
 /** What clients send. Unknown fields are refused everywhere. */
 
-const wait = z.number().min(0).max(50).default(0);
-const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$/, "not an event slug");
-const eventKey = z.string().min(1).max(128);
+const wait = z.number().min(0).max(50).default(0)
+  .describe("Seconds to wait for the picture before answering");
+const eventKey = z.string().min(1).max(128).describe("The key in the event's printed QR code");
 
 const aspectRatios = ["1:1", "4:3", "3:4", "16:9", "9:16", "4:5"] as const;
 
-export const generateRequest = z.strictObject({
+const generateRequest = z.strictObject({
   action: z.literal("generate").optional(),
-  user_photo: z.string().startsWith("data:", "must be a data URL, not an address").optional(),
+  user_photo: z.string().startsWith("data:", "must be a data URL, not an address").optional()
+    .describe("JPEG, PNG or WebP of at most 7 MB, as a data URL"),
   photo_path: z.string().regex(
     /^(?:guests\/[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/[A-Za-z0-9._-]{1,128}$/,
     "not a path that upload-url hands out",
@@ -21,12 +23,12 @@ export const generateRequest = z.strictObject({
   event_slug: slug.optional(),
   k: eventKey.optional(),
   guest_id: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, "8 to 64 of A-Z a-z 0-9 _ -").optional(),
-  idempotency_key: z.string().min(16).max(128).optional(),
+  idempotency_key: idempotencyKey.optional(),
   wait,
   email: z.email().max(254).optional(),
   phone: z.string().regex(/^\+[1-9]\d{6,14}$/, "not an international phone number (+5491112345678)")
     .optional(),
-  user_id: z.uuid().optional(),
+  user_id: z.uuid().optional().describe("Compared with the token's, never believed"),
 }).superRefine((body, context) => {
   const refuse = (path: string, message: string) =>
     context.addIssue({ code: "custom", path: [path], message });
@@ -39,10 +41,10 @@ export const generateRequest = z.strictObject({
   }
 });
 
-export const checkRequest = z.strictObject({
+const checkRequest = z.strictObject({
   action: z.literal("check"),
   generation_id: z.uuid().optional(),
-  taskId: z.uuid().optional(),
+  taskId: z.uuid().optional().describe("Another name of generation_id"),
   wait,
 }).transform((body, context) => {
   const id = body.generation_id ?? body.taskId;
@@ -54,8 +56,11 @@ export const checkRequest = z.strictObject({
     });
     return z.NEVER;
   }
-  return { generationId: id, wait: body.wait };
+  return { action: body.action, generationId: id, wait: body.wait };
 });
+
+/** `POST /cabina-vision`: generate, or check when `action` says so. */
+export const photoRequest = z.discriminatedUnion("action", [generateRequest, checkRequest]);
 
 export const uploadUrlRequest = z.strictObject({
   content_type: z.enum(["image/jpeg", "image/png", "image/webp"]),

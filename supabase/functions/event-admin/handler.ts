@@ -9,10 +9,12 @@ import { clientRoutes } from "./routes/clients.ts";
 import { eventCreditRoutes } from "./routes/event_credits.ts";
 import { eventEntryRoutes } from "./routes/event_entry.ts";
 import { eventRoutes } from "./routes/events.ts";
+import { exportRoutes } from "./routes/export.ts";
 import { hostEventRoutes } from "./routes/host_event.ts";
 import { hostPhotoRoutes } from "./routes/host_photos.ts";
 import { hostSessionRoutes } from "./routes/host_session.ts";
 import { invitationRoutes } from "./routes/invitations.ts";
+import { getOpenApi } from "./routes/openapi.ts";
 import { packRoutes } from "./routes/packs.ts";
 import { partnerRoutes } from "./routes/partners.ts";
 import { getQrPng, getQrSvg } from "./routes/qr.ts";
@@ -32,6 +34,7 @@ export const routes: AnyRoute[] = [
   ...hostSessionRoutes,
   ...hostEventRoutes,
   ...hostPhotoRoutes,
+  ...exportRoutes,
   ...eventCreditRoutes,
   ...eventEntryRoutes,
   ...clientRoutes,
@@ -46,6 +49,7 @@ export const routes: AnyRoute[] = [
   ...settingsRoutes,
   listAudit,
   ...alertRoutes,
+  getOpenApi,
 ];
 
 export const app = createApp("event-admin");

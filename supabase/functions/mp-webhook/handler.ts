@@ -1,13 +1,12 @@
 import { createApp } from "../_shared/http.ts";
-import { postCheckout } from "./routes/checkout.ts";
-import { postNotification } from "./routes/notification.ts";
+import { type AnyRoute, mount } from "../_shared/route.ts";
+import { openCheckout } from "./routes/checkout.ts";
+import { receiveNotification } from "./routes/notification.ts";
 import { getOrder } from "./routes/order.ts";
-import { postReconcile } from "./routes/reconcile.ts";
+import { reconcile } from "./routes/reconcile.ts";
 
 /** All routes of mp-webhook (docs: design §6). */
-export const app = createApp("mp-webhook");
+export const routes: AnyRoute[] = [receiveNotification, openCheckout, getOrder, reconcile];
 
-app.post("/", postNotification);
-app.post("/checkout", postCheckout);
-app.get("/orders/:id", getOrder);
-app.post("/reconcile", postReconcile);
+export const app = createApp("mp-webhook");
+mount(app, routes);

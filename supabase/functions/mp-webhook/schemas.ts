@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { optionalEnv } from "../_shared/env.ts";
+import { idempotencyKey } from "../_shared/fields.ts";
 
 /** What buyers send. Unknown fields are refused. */
 export const checkoutRequest = z.strictObject({
@@ -9,7 +10,7 @@ export const checkoutRequest = z.strictObject({
       isAllowedOrigin,
       "not an address of this app (CABINA_ALLOWED_ORIGINS)",
     ).optional(),
-  idempotency_key: z.string().min(16).max(128).optional(),
+  idempotency_key: idempotencyKey.optional(),
 });
 
 /** The gateway sends buyers where we say: nowhere but to our own pages. */

@@ -80,6 +80,9 @@ test("a master takes a partner on, changes it and finds it again", async () => {
         ["POST", "partners", {}, "name"],
         ["POST", "partners", { name, credits_total: 10 }, "credits_total"],
         ["PATCH", path, { config: { primary_color: "blue" } }, "config.primary_color"],
+        ["POST", "partners", { name, config: { style_presets: ["x"] } }, "config.style_presets"],
+        ["PATCH", path, { config: { style_presets: ["Suits"] } }, "config.style_presets"],
+        ["PATCH", path, { is_active: null }, "is_active"],
         ["PATCH", path, { contact_email: "nobody" }, "contact_email"],
         ["GET", "partners?limit=1000", undefined, "limit"],
         ["GET", "partners?is_active=maybe", undefined, "is_active"],
@@ -163,5 +166,27 @@ test("credits are granted once however often and at once the request comes", asy
     ) {
       assert.deepEqual(refusalOf(await move(body)), [400, "INVALID_INPUT", field]);
     }
+  });
+});
+
+test("of a grant and a correction at once with one key there is one", async () => {
+  const { partnerId } = await createPartner({ credits: 100 });
+  await withMaster(async ({ token }) => {
+    const idempotency_key = crypto.randomUUID();
+    const amounts = [5, -5, 6, -6, 7, -7];
+    const answers = await Promise.all(
+      amounts.map((amount) =>
+        callAdmin({ token: token! }, "POST", `partners/${partnerId}/credits`, {
+          amount,
+          reason: "One of these",
+          idempotency_key,
+        })
+      ),
+    );
+    const statuses = answers.map(({ status }) => status).sort();
+    assert.deepEqual(statuses, [200, 409, 409, 409, 409, 409]);
+    const made = answers.findIndex(({ status }) => status === 200);
+    assert.equal(answers[made]!.body.partner.credits_left, 100 + amounts[made]!);
+    assert.equal((await auditOf(partnerId)).length, 1);
   });
 });

@@ -1,7 +1,8 @@
 // Prices, settings, the log of actions and alerts: a master's.
 import assert from "node:assert/strict";
 import { withMaster } from "./actors.ts";
-import { createEvent, createPerson, guestRequest } from "./fixtures.ts";
+import { createEvent, createPerson, finished, guestRequest } from "./fixtures.ts";
+import { askOrder, pay, reconcile } from "./payments.ts";
 import { auditOf, callAdmin, createPartner, refusalOf } from "./staff.ts";
 import { callFunction, sql, test } from "./stack.ts";
 
@@ -42,14 +43,23 @@ test("a price changes for orders to come, not for those that exist", async () =>
     assert.equal(order.status, 200);
 
     const path = `packs/${body.pack.id}`;
-    const changed = await callAdmin(master, "PATCH", path, { price: 2500, is_active: false });
+    const changed = await callAdmin(master, "PATCH", path, {
+      price: 2500,
+      credits: 100,
+      is_active: false,
+    });
     assert.deepEqual([changed.body.pack.price, changed.body.pack.name], [2500, name]);
-    const [row] = await sql`
-      select amount from public.payment_orders where id = ${order.body.order_id}`;
-    assert.equal(Number(row!.amount), 1999.99);
+    await pay(order.body.preference_id);
+    await reconcile();
+    const { body: paid } = await askOrder(order.body.order_id, buyer.token);
+    assert.deepEqual([paid.status, paid.amount, paid.credits], ["paid", 1999.99, 200]);
     const closed = await callFunction("mp-webhook/checkout", { pack_id: body.pack.id }, buyer);
-    assert.notEqual(closed.status, 200, "off sale");
-    assert.ok((await callAdmin(master, "GET", "packs")).body.packs.length >= 1);
+    assert.deepEqual(refusalOf(closed).slice(0, 2), [404, "NOT_FOUND"], "off sale");
+    const { body: { packs } } = await callAdmin(master, "GET", "packs");
+    assert.deepEqual(
+      packs.find(({ id }: { id: string }) => id === body.pack.id),
+      changed.body.pack,
+    );
 
     for (
       const [bad, field] of [
@@ -70,8 +80,8 @@ test("a price changes for orders to come, not for those that exist", async () =>
     const unknown = await callAdmin(master, "PATCH", `packs/${crypto.randomUUID()}`, { price: 1 });
     assert.deepEqual(refusalOf(unknown).slice(0, 2), [404, "NOT_FOUND"]);
     assert.deepEqual((await auditOf(body.pack.id)).map(({ before, after }) => [before, after])[1], [
-      { price: 1999.99, is_active: true },
-      { price: 2500, is_active: false },
+      { price: 1999.99, credits: 200, is_active: true },
+      { price: 2500, credits: 100, is_active: false },
     ]);
   });
 });
@@ -96,6 +106,9 @@ test("settings change within their bounds, and what they were is noted", async (
       for (
         const [bad, field] of [
           [{ signup_bonus: -1 }, "signup_bonus"],
+          [{ signup_bonus: 1_000_001 }, "signup_bonus"],
+          [{ signup_bonus: 3_000_000_000 }, "signup_bonus"],
+          [{ signup_bonus: null }, "signup_bonus"],
           [{ provider_resolution: "8K" }, "provider_resolution"],
           [{ provider_tasks_per_window: 0 }, "provider_tasks_per_window"],
           [{ is_in_maintenance: "yes" }, "is_in_maintenance"],
@@ -104,22 +117,33 @@ test("settings change within their bounds, and what they were is noted", async (
       ) {
         assert.deepEqual(refusalOf(await change(bad)), [400, "INVALID_INPUT", field]);
       }
+
+      const atOnce = { pack_unlock_price: 2999, uploads_per_minute: 1201 };
+      await Promise.all(
+        Object.entries(atOnce).map(([name, value]) => change({ [name]: value })),
+      );
+      const { body: after } = await callAdmin(master, "GET", "settings");
+      assert.deepEqual({ ...after.settings, ...atOnce }, after.settings, "none of two is lost");
     } finally {
-      await change({ referral_reward: settings.referral_reward });
+      const { referral_reward, pack_unlock_price, uploads_per_minute } = settings;
+      await change({ referral_reward, pack_unlock_price, uploads_per_minute });
     }
   });
 });
 
-test("the kill switch refuses new photos", async () => {
+test("the kill switch refuses new photos and lets those begun come to their end", async () => {
   const { slug } = await createEvent();
   const request = await guestRequest(slug);
   await withMaster(async ({ token }) => {
     const set = (is_in_maintenance: boolean) =>
       callAdmin({ token: token! }, "PATCH", "settings", { is_in_maintenance });
+    const begun = await callFunction("cabina-vision", await guestRequest(slug));
+    assert.equal(begun.status, 202);
     try {
       await set(true);
       const refused = await callFunction("cabina-vision", request);
       assert.deepEqual(refusalOf(refused).slice(0, 2), [503, "MAINTENANCE"]);
+      assert.equal((await finished(begun.body.generation_id)).state, "success");
     } finally {
       await set(false);
     }

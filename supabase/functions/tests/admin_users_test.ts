@@ -40,8 +40,37 @@ test("an account is found by a part of its address or name, wildcards taken lite
     assert.ok(!await find("zo_ 100"));
     const masters = await callAdmin({ token: token! }, "GET", `users?role=master&q=${person.id}`);
     assert.deepEqual(masters.body.users, []);
-    const refused = await callAdmin({ token: token! }, "GET", "users?role=boss");
-    assert.deepEqual(refusalOf(refused), [400, "INVALID_INPUT", "role"]);
+    for (
+      const [query, field] of [["role=boss", "role"], ["q=%00", "q"], ["cursor=WyIA", "cursor"]]
+    ) {
+      const refused = await callAdmin({ token: token! }, "GET", `users?${query}`);
+      assert.deepEqual(refusalOf(refused), [400, "INVALID_INPUT", field]);
+    }
+  });
+});
+
+test("accounts are paged without gaps", async () => {
+  const mark = crypto.randomUUID();
+  await sql`
+    insert into auth.users (id, email)
+    select gen_random_uuid(), n || ${mark} || '@example.test' from generate_series(1, 9) as n`;
+  // Four of one moment, so that pages end among them.
+  await sql`
+    update public.profiles set created_at = timestamptz '2026-01-01' + left(email, 1)::int / 4 * interval '1 second'
+    where email like ${`%${mark}%`}`;
+  await withMaster(async ({ token }) => {
+    const seen: string[] = [];
+    let cursor: string | null = "";
+    while (cursor !== null) {
+      const query = `q=${mark}&role=user&limit=2${cursor && `&cursor=${cursor}`}`;
+      const { body } = await callAdmin({ token: token! }, "GET", `users?${query}`);
+      seen.push(...body.users.map((user: { email: string }) => user.email));
+      cursor = body.next_cursor;
+    }
+    assert.equal(seen.length, 9);
+    assert.equal(new Set(seen).size, 9);
+    const foreign = await callAdmin({ token: token! }, "GET", "users?cursor=MQ");
+    assert.deepEqual(refusalOf(foreign), [400, "INVALID_INPUT", "cursor"]);
   });
 });
 

@@ -1,11 +1,15 @@
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import postgres from "postgres";
 import { readStack } from "../../../scripts/stack/testing.ts";
+import { checkAnswers } from "./contract.ts";
 
 export { eventually } from "../../../scripts/stack/testing.ts";
 
 /** The stack under test. */
 export const stack = await readStack();
+
+// Whoever asks, and however.
+checkAnswers(stack.api_url);
 
 /**
  * Registers a test, at whose end the credits are audited. Connections to the database and the stack

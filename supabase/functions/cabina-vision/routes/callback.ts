@@ -4,7 +4,8 @@ import { z } from "zod";
 import { rpc } from "../../_shared/database.ts";
 import { optionalEnv } from "../../_shared/env.ts";
 import { ApiError } from "../../_shared/errors.ts";
-import { type AppContext, inBackground, ok, readJson } from "../../_shared/http.ts";
+import { inBackground } from "../../_shared/http.ts";
+import { route } from "../../_shared/route.ts";
 import { getProvider } from "../config.ts";
 import { runFileTasks } from "../files.ts";
 import { settle } from "../finish.ts";
@@ -21,66 +22,84 @@ interface Attempt {
 /** Signed timestamps may be this old or early. */
 const TOLERANCE_SECONDS = 300;
 
-const body = z.looseObject({
+const message = z.looseObject({
   taskId: z.string().optional(),
   task_id: z.string().optional(),
   data: z.looseObject({ taskId: z.string().optional(), task_id: z.string().optional() }).nullish(),
 });
 
 /**
- * `POST /cabina-vision/callback?generation=&attempt=&token=`: the provider says that a task is over.
  * Only a hint: after token and signature, the provider itself is asked. Answered at once, since the
  * provider waits 15 seconds; if the work behind it dies, polls and the sweeper do it.
  */
-export async function postCallback(c: AppContext) {
-  const query = callbackQuery.safeParse(c.req.query());
-  if (!query.success) throw new ApiError("UNAUTHENTICATED");
-  const { generation, attempt: number, token } = query.data;
-  const [attempt] = await rpc<Attempt[]>("find_attempt", {
-    p_generation_id: generation,
-    p_attempt: number,
-    p_token: token,
-  });
-  if (attempt === undefined) throw new ApiError("UNAUTHENTICATED");
+export const receiveCallback = route({
+  method: "post",
+  path: "/callback",
+  credential: "anyone",
+  summary: "The provider says that a task is over.",
+  description:
+    "The address carries the token that was given out with the task; nothing in the body " +
+    "is believed but which task it is about.",
+  query: z.looseObject({
+    generation: z.string().optional(),
+    attempt: z.string().optional(),
+    token: z.string().optional(),
+  }),
+  body: z.looseObject({}),
+  maxBodyBytes: 256 * 1024,
+  answer: z.object({ received: z.literal(true) }),
+  errors: ["UNAUTHENTICATED"],
+  async handle({ c, query: address, body }) {
+    const query = callbackQuery.safeParse(address);
+    if (!query.success) throw new ApiError("UNAUTHENTICATED");
+    const { generation, attempt: number, token } = query.data;
+    const [attempt] = await rpc<Attempt[]>("find_attempt", {
+      p_generation_id: generation,
+      p_attempt: number,
+      p_token: token,
+    });
+    if (attempt === undefined) throw new ApiError("UNAUTHENTICATED");
 
-  const message = body.safeParse(await readJson(c.req.raw, 256 * 1024));
-  const named = message.success ? taskIds(message.data) : [];
-  const key = optionalEnv("KIE_WEBHOOK_KEY"); // absent when the provider signs no callbacks
-  if (key !== undefined && !isSigned(c.req.raw.headers, named, key)) {
-    throw new ApiError("UNAUTHENTICATED");
-  }
+    const named = taskIds(body);
+    const key = optionalEnv("KIE_WEBHOOK_KEY"); // absent when the provider signs no callbacks
+    if (key !== undefined && !isSigned(c.req.raw.headers, named, key)) {
+      throw new ApiError("UNAUTHENTICATED");
+    }
 
-  const taskId = attempt.task_id ?? named[0];
-  c.get("logFields").generation_id = generation;
-  // Duplicates, and messages about another task than the attempt's, change nothing.
-  const isForeign = attempt.task_id !== null && named.some((id) => id !== attempt.task_id);
-  if (attempt.is_finished || isForeign || taskId === undefined || attempt.api_key === null) {
-    return ok(c, { received: true });
-  }
+    const taskId = attempt.task_id ?? named[0];
+    c.get("logFields").generation_id = generation;
+    // Duplicates, and messages about another task than the attempt's, change nothing.
+    const isForeign = attempt.task_id !== null && named.some((id) => id !== attempt.task_id);
+    if (attempt.is_finished || isForeign || taskId === undefined || attempt.api_key === null) {
+      return { received: true as const };
+    }
 
-  const task = {
-    attempt_id: attempt.attempt_id,
-    generation_id: generation,
-    task_id: taskId,
-    api_key: attempt.api_key,
-    attempt: number,
-    seconds_since_submission: 0,
-  };
-  inBackground(
-    settle(
-      getProvider(),
-      task,
-      // A task that we first hear of here is ours only if the provider's own record of it carries the
-      // address that we gave out for this attempt.
-      (state) => attempt.task_id !== null || state.request.includes(token),
-    ).then(() => runFileTasks(5)),
-  );
-  return ok(c, { received: true });
-}
+    const task = {
+      attempt_id: attempt.attempt_id,
+      generation_id: generation,
+      task_id: taskId,
+      api_key: attempt.api_key,
+      attempt: number,
+      seconds_since_submission: 0,
+    };
+    inBackground(
+      settle(
+        getProvider(),
+        task,
+        // A task that we first hear of here is ours only if the provider's own record of it carries the
+        // address that we gave out for this attempt.
+        (state) => attempt.task_id !== null || state.request.includes(token),
+      ).then(() => runFileTasks(5)),
+    );
+    return { received: true as const };
+  },
+});
 
 /** The places where the provider's pages and samples put the task id. */
-function taskIds(message: z.infer<typeof body>): string[] {
-  const ids = [message.data?.taskId, message.data?.task_id, message.taskId, message.task_id];
+function taskIds(body: unknown): string[] {
+  const { success, data } = message.safeParse(body);
+  if (!success) return [];
+  const ids = [data.data?.taskId, data.data?.task_id, data.taskId, data.task_id];
   return ids.filter((id) => id !== undefined);
 }
 

@@ -1,21 +1,15 @@
-import { authenticate } from "../../_shared/auth.ts";
+import type { z } from "zod";
+import type { Caller } from "../../_shared/auth.ts";
 import { rpc } from "../../_shared/database.ts";
 import { ApiError, invalidField, languageOf } from "../../_shared/errors.ts";
-import {
-  type AppContext,
-  clientAddress,
-  inBackground,
-  ok,
-  parse,
-  readJson,
-  timed,
-} from "../../_shared/http.ts";
+import { type AppContext, clientAddress, inBackground, timed } from "../../_shared/http.ts";
+import { route } from "../../_shared/route.ts";
 import { firstBytes, remove, store } from "../../_shared/storage.ts";
 import { getProvider } from "../config.ts";
 import { dispatchQueued } from "../dispatch.ts";
-import { type GenerationStatus, isFinished, toAnswer } from "../generations.ts";
+import { generationAnswer, type GenerationStatus, isFinished, toAnswer } from "../generations.ts";
 import { readDataUrl, sha256, sniffPhoto } from "../photo.ts";
-import { checkRequest, generateRequest } from "../schemas.ts";
+import { photoRequest } from "../schemas.ts";
 import { waitForGeneration } from "../wait.ts";
 import { check } from "./check.ts";
 
@@ -24,15 +18,51 @@ const MAX_BODY_BYTES = 10 * 1024 * 1024;
 /** Each request sends its own photo on its way, and one more that may have been left behind. */
 const DISPATCH_LIMIT = 2;
 
-/** `POST /cabina-vision`: generate, or check when `action` says so. */
-export async function postRoot(c: AppContext) {
-  const [{ userId }, body] = await Promise.all([
-    timed(c, "auth", authenticate(c.req.raw)),
-    readJson(c.req.raw, MAX_BODY_BYTES),
-  ]);
-  if (body.action === "check") return await check(c, parse(checkRequest, body), userId);
+export const generateOrCheck = route({
+  method: "post",
+  path: "/",
+  credential: "caller",
+  summary: 'Makes a photo; with `action: "check"`, says how one is doing.',
+  description:
+    "202 with the id of the photo, or 200 when it finished within `wait`. A photo at an event " +
+    "is paid by the event and readable by whoever holds its id; one that a user pays needs their " +
+    "token, to make and to check. The same request with the same `idempotency_key` is made and " +
+    "charged once.",
+  body: photoRequest,
+  maxBodyBytes: MAX_BODY_BYTES,
+  answer: generationAnswer,
+  status: [202, 200],
+  errors: [
+    "INVALID_IMAGE",
+    "INSUFFICIENT_CREDITS",
+    "EVENT_SOLD_OUT",
+    "FORBIDDEN",
+    "EVENT_NOT_STARTED",
+    "EVENT_ENDED",
+    "EVENT_PAUSED",
+    "STYLE_NOT_OFFERED",
+    "STYLE_LOCKED",
+    "EVENT_NOT_FOUND",
+    "STYLE_NOT_FOUND",
+    "GENERATION_NOT_FOUND",
+    "IDEMPOTENCY_CONFLICT",
+    "PAYLOAD_TOO_LARGE",
+    "RATE_LIMITED",
+    "GUEST_LIMIT_REACHED",
+    "MAINTENANCE",
+  ],
+  async handle({ c, actor, body }) {
+    const status = body.action === "check"
+      ? await check(body, actor.userId)
+      : await generate(c, body, actor.userId);
+    c.status(body.action === "check" || isFinished(status) ? 200 : 202);
+    return await toAnswer(status, languageOf(c.req.header("accept-language")));
+  },
+});
 
-  const request = parse(generateRequest, body);
+type GenerateRequest = Exclude<z.output<typeof photoRequest>, { action: "check" }>;
+
+async function generate(c: AppContext, request: GenerateRequest, userId: Caller["userId"]) {
   if (request.user_id !== undefined && request.user_id !== userId) throw new ApiError("FORBIDDEN");
   const isForEvent = request.event_id !== undefined || request.event_slug !== undefined;
   if (userId === null && !isForEvent) throw new ApiError("UNAUTHENTICATED");
@@ -82,8 +112,7 @@ export async function postRoot(c: AppContext) {
     await dispatch.catch(() => {}); // The sweeper dispatches what this could not.
     status = await waitForGeneration(provider, status, isForEvent ? null : userId, request.wait);
   }
-  const answer = await toAnswer(status, languageOf(c.req.header("accept-language")));
-  return ok(c, answer, isFinished(status) ? 200 : 202);
+  return status;
 }
 
 interface Photo {

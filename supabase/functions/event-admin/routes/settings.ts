@@ -6,26 +6,26 @@ import { words } from "./event_fields.ts";
 
 /** What a master may change while the platform runs. The bounds are the database's. */
 const changeable = {
-  signup_bonus: z.int().describe(
+  signup_bonus: z.int32().describe(
     "Credits for a person's first confirmed e-mail address",
   ),
-  referral_reward: z.int().describe(
+  referral_reward: z.int32().describe(
     "Credits for the referrer at the referred person's first purchase",
   ),
-  pack_unlock_price: z.int().describe("Credits for a premium pack of styles"),
+  pack_unlock_price: z.int32().describe("Credits for a premium pack of styles"),
   is_in_maintenance: z.boolean().describe(
     "The kill switch: no photo is begun; those begun go on",
   ),
   provider_model: words(100).describe("The provider's name of its model"),
-  provider_resolution: z.string().describe("1K, 2K or 4K"),
-  provider_output_format: z.string().describe("png or jpg"),
-  provider_tasks_per_window: z.int().describe(
+  provider_resolution: words(20).describe("1K, 2K or 4K"),
+  provider_output_format: words(20).describe("png or jpg"),
+  provider_tasks_per_window: z.int32().describe(
     "Tasks that an account of the provider takes in 10 seconds",
   ),
-  provider_tasks_running: z.int().describe(
+  provider_tasks_running: z.int32().describe(
     "Tasks that an account of the provider may have running",
   ),
-  uploads_per_minute: z.int().describe(
+  uploads_per_minute: z.int32().describe(
     "Upload addresses for one client address",
   ),
 };

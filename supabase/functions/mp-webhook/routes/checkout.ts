@@ -1,29 +1,41 @@
-import { requireUser } from "../../_shared/auth.ts";
+import { z } from "zod";
 import { rpc } from "../../_shared/database.ts";
 import { publicUrl, requireEnv } from "../../_shared/env.ts";
-import { type AppContext, ok, parse, readJson } from "../../_shared/http.ts";
+import { route } from "../../_shared/route.ts";
 import { createPreference } from "../gateway.ts";
 import type { Order } from "../payments.ts";
 import { checkoutRequest } from "../schemas.ts";
 
 /**
- * `POST /mp-webhook/checkout`: an order first, then the gateway's page for it. Should the answer be
- * lost, the same idempotency_key finds the order again, and the order's own key the same page.
+ * An order first, then the gateway's page for it. Should the answer be lost, the same idempotency_key
+ * finds the order again, and the order's own key the same page.
  */
-export async function postCheckout(c: AppContext) {
-  const userId = await requireUser(c.req.raw);
-  const request = parse(checkoutRequest, await readJson(c.req.raw, 10_000));
-  const order = await rpc<Order>("create_order", {
-    p_user_id: userId,
-    p_pack_id: request.pack_id,
-    p_redirect_url: request.redirect_url ?? null,
-    p_idempotency_key: request.idempotency_key ?? null,
-  });
-  const { preference_id, init_point } = order.preference_id === null
-    ? await openPreference(order)
-    : order;
-  return ok(c, { order_id: order.id, init_point, preference_id });
-}
+export const openCheckout = route({
+  method: "post",
+  path: "/checkout",
+  credential: "account",
+  summary: "Opens an order for a pack of credits, and the gateway's page to pay it.",
+  description: "The price is the pack's. A pack for partners credits the caller's partner.",
+  body: checkoutRequest,
+  answer: z.object({
+    order_id: z.uuid(),
+    init_point: z.url().describe("Where the buyer pays"),
+    preference_id: z.string().describe("The gateway's name of the order"),
+  }),
+  errors: ["FORBIDDEN", "NOT_FOUND", "IDEMPOTENCY_CONFLICT", "RATE_LIMITED"],
+  async handle({ actor, body }) {
+    const order = await rpc<Order>("create_order", {
+      p_user_id: actor,
+      p_pack_id: body.pack_id,
+      p_redirect_url: body.redirect_url ?? null,
+      p_idempotency_key: body.idempotency_key ?? null,
+    });
+    const { preference_id, init_point } = order.preference_id === null
+      ? await openPreference(order)
+      : order;
+    return { order_id: order.id, init_point: init_point!, preference_id: preference_id! };
+  },
+});
 
 async function openPreference(order: Order): Promise<Order> {
   const preference = await createPreference({

@@ -1,8 +1,10 @@
+import { z } from "zod";
 import { requireEnv } from "../../_shared/env.ts";
 import { rpc } from "../../_shared/database.ts";
 import { ApiError } from "../../_shared/errors.ts";
-import { type AppContext, ok } from "../../_shared/http.ts";
+import type { AppContext } from "../../_shared/http.ts";
 import { describeError } from "../../_shared/log.ts";
+import { route } from "../../_shared/route.ts";
 import { getPayment, type Payment } from "../gateway.ts";
 import { applyPayment } from "../payments.ts";
 import { isSigned } from "../signature.ts";
@@ -23,36 +25,50 @@ interface Notification {
 }
 
 /**
- * `POST /mp-webhook`: the gateway says that something happened to a payment. Kept first, then the
- * payment is fetched, applied, and only then answered: an answer other than 200 makes the gateway come
- * again. Whatever the notification says beyond the id counts for nothing.
+ * Kept first, then the payment is fetched, applied, and only then answered: an answer other than 200
+ * makes the gateway come again. Whatever the notification says beyond the id counts for nothing.
  */
-export async function postNotification(c: AppContext) {
-  const notification = await read(c);
-  const inboxId = await rpc<number | null>("receive_notification", {
-    p_is_verified: notification.isVerified,
-    p_topic: notification.topic ?? null,
-    p_resource_id: notification.resourceId ?? null,
-    p_headers: Object.fromEntries(
-      KEPT_HEADERS.map((name) => [name, c.req.header(name) ?? null]),
-    ),
-    p_body: notification.body ?? null,
-  });
-  // Too many that nobody can verify: what they hint at, reconcile finds.
-  if (inboxId === null) return ok(c, {});
-  if (!notification.isVerified && isSignable(c)) {
-    throw new ApiError("UNAUTHENTICATED");
-  }
+export const receiveNotification = route({
+  method: "post",
+  path: "/",
+  credential: "anyone",
+  summary: "The gateway says that something happened to a payment.",
+  description:
+    "Signed in `x-signature`, as the gateway documents. The body may be anything and is only " +
+    "kept. Answered once the payment is applied.",
+  query: z.looseObject({
+    "data.id": z.string().optional().describe("The payment, in notifications of the new style"),
+    type: z.string().optional(),
+    id: z.string().optional().describe("The payment, in those of the old style"),
+    topic: z.string().optional(),
+  }),
+  answer: z.object({}),
+  errors: ["UNAUTHENTICATED"],
+  async handle({ c }) {
+    const notification = await read(c);
+    const inboxId = await rpc<number | null>("receive_notification", {
+      p_is_verified: notification.isVerified,
+      p_topic: notification.topic ?? null,
+      p_resource_id: notification.resourceId ?? null,
+      p_headers: Object.fromEntries(
+        KEPT_HEADERS.map((name) => [name, c.req.header(name) ?? null]),
+      ),
+      p_body: notification.body ?? null,
+    });
+    // Too many that nobody can verify: what they hint at, reconcile finds.
+    if (inboxId === null) return {};
+    if (!notification.isVerified && isSignable(c)) throw new ApiError("UNAUTHENTICATED");
 
-  const work = follow(notification, inboxId);
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new ApiError("UNAVAILABLE")),
-    ANSWER_WITHIN_MS,
-  );
-  await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
-  return ok(c, {});
-}
+    const work = follow(notification, inboxId);
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new ApiError("UNAVAILABLE")),
+      ANSWER_WITHIN_MS,
+    );
+    await Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
+    return {};
+  },
+});
 
 /** New-style notifications name their payment by data.id and are signed; the old style never verifiably is. */
 function isSignable(c: AppContext): boolean {

@@ -1,7 +1,7 @@
-import { requireService } from "../../_shared/auth.ts";
+import { z } from "zod";
 import { rpc } from "../../_shared/database.ts";
-import { type AppContext, ok } from "../../_shared/http.ts";
 import { describeError, log } from "../../_shared/log.ts";
+import { route } from "../../_shared/route.ts";
 import { findRecentPayments } from "../gateway.ts";
 import { applyPayment, applyPaymentsOfOrder, type Order } from "../payments.ts";
 
@@ -11,40 +11,37 @@ const PAGE = 50;
 const EXPIRED = 200;
 const WINDOW_MS = 24 * 3600_000;
 
-/**
- * `POST /mp-webhook/reconcile` (secret key): repairs what no notification told. Looks up open orders
- * and whatever changed at the gateway within a day; bounded, and safe to run twice at once.
- */
-export async function postReconcile(c: AppContext) {
-  await requireService(c.req.raw);
-  const counts = {
-    orders: 0,
-    payments: 0,
-    repaired: 0,
-    failed: 0,
-    cancelled: 0,
-  };
+export const reconcile = route({
+  method: "post",
+  path: "/reconcile",
+  credential: "service",
+  summary: "Repairs what no notification told.",
+  description:
+    "Looks up open orders and whatever changed at the gateway within a day; bounded, and " +
+    "safe to run twice at once.",
+  answer: z.object({
+    orders: z.int().describe("Open orders looked up"),
+    payments: z.int().describe("Payments that had changed"),
+    repaired: z.int().describe("Those that moved credits"),
+    failed: z.int().describe("Look-ups that failed"),
+    cancelled: z.int().describe("Orders that nobody paid in time"),
+  }),
+  errors: [],
+  async handle({ c }) {
+    const counts = { orders: 0, payments: 0, repaired: 0, failed: 0, cancelled: 0 };
 
-  for (
-    const order of await rpc<Order[]>("claim_open_orders", { p_limit: ORDERS })
-  ) {
-    counts.orders++;
-    await attempt(
-      counts,
-      "order",
-      order.id,
-      () => applyPaymentsOfOrder(order.id),
-    );
-  }
-  await attempt(counts, "search", "recent", () => applyRecent(counts));
-  counts.cancelled = await rpc<number>("cancel_expired_orders", {
-    p_limit: EXPIRED,
-  });
+    for (const order of await rpc<Order[]>("claim_open_orders", { p_limit: ORDERS })) {
+      counts.orders++;
+      await attempt(counts, "order", order.id, () => applyPaymentsOfOrder(order.id));
+    }
+    await attempt(counts, "search", "recent", () => applyRecent(counts));
+    counts.cancelled = await rpc<number>("cancel_expired_orders", { p_limit: EXPIRED });
 
-  c.set("isRoutine", counts.repaired + counts.failed + counts.cancelled === 0);
-  Object.assign(c.get("logFields"), counts);
-  return ok(c, counts);
-}
+    c.set("isRoutine", counts.repaired + counts.failed + counts.cancelled === 0);
+    Object.assign(c.get("logFields"), counts);
+    return counts;
+  },
+});
 
 /** Applies payments that changed and were not applied in that state. Returns how many moved credits. */
 async function applyRecent(counts: { payments: number }): Promise<number> {
