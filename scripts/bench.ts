@@ -25,6 +25,10 @@ const benches: Record<string, { question: string; run: () => Promise<Result> }> 
       "What does row level security add to the dashboards' queries when there are a million photos?",
     run: async () => (await import("./bench/access.ts")).benchAccess(),
   },
+  dashboards: {
+    question: "How long do dashboards wait for their numbers and lists among a million photos?",
+    run: async () => (await import("./bench/dashboards.ts")).benchDashboards(),
+  },
 };
 
 const [name] = Deno.args.filter((arg) => !arg.startsWith("--"));

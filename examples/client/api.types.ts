@@ -522,6 +522,43 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/event-admin/events/{id}/stats": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The numbers of an event, for its staff.
+     * @description What the provider costs, and so the margin, only masters see.
+     */
+    get: operations["getEventAdminEventsByIdStats"];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/event-admin/host/stats": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The numbers of the host's event. */
+    get: operations["getEventAdminHostStats"];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/event-admin/events/{id}/credits": {
     parameters: {
       query?: never;
@@ -779,6 +816,26 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/event-admin/overview": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /**
+     * The numbers of a partner, or of the whole platform, for a span of days.
+     * @description A partner gets its own; a master those of the platform, or of the partner named. Photos, guests and credits are counted by whole hours of UTC: where clocks differ from it by a part of an hour, a day begins with the first whole hour in it. What the provider costs, and so the margin, only masters see.
+     */
+    get: operations["getEventAdminOverview"];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/event-admin/partners": {
     parameters: {
       query?: never;
@@ -962,7 +1019,7 @@ export interface paths {
     put?: never;
     /**
      * Tries a style, active or not, with a real picture that costs nobody credits. For masters.
-     * @description `photo_path` is one of `POST /cabina-vision/upload-url` with the master's own token. Follow it with `action: check` of cabina-vision. Ten a minute.
+     * @description `photo_path` is one of `POST /cabina-vision/upload-url` with the master's own token; the photo is removed once the test is over. Follow it with `action: check` of cabina-vision. It counts for no style and nobody's balance. Ten a minute.
      */
     post: operations["postEventAdminStylesByIdTest"];
     delete?: never;
@@ -1004,7 +1061,7 @@ export interface paths {
     head?: never;
     /**
      * Takes a key out of rotation, or back, or tells its account. For masters.
-     * @description Back in rotation, its cooldown and failures are forgotten.
+     * @description Back in rotation, or with `reset_health`, its cooldown and failures are forgotten.
      */
     patch: operations["patchEventAdminApiKeysById"];
     trace?: never;
@@ -3338,6 +3395,288 @@ export interface operations {
       503: components["responses"]["Unavailable"];
     };
   };
+  getEventAdminEventsByIdStats: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Done */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": {
+            /** @constant */
+            success: true;
+            stats: {
+              /** Format: uuid */
+              event_id: string;
+              event_name: string;
+              /** @enum {string} */
+              phase: "upcoming" | "active" | "sold_out" | "paused" | "ended";
+              timezone: string;
+              /** Format: date-time */
+              counted_at: string;
+              photos: {
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+                /** @description Of succeeded: came after the photo had been given up, for free */
+                late: number;
+                /** @description Photos given up, also those whose picture came late */
+                failed: number;
+                /** @description Of failed: those that gave a charge back */
+                refunded: number;
+                /** @description 0 to 1: of the photos that ended, how many had their picture in time; null: none ended */
+                success_rate: number | null;
+                /** @description Guests who began their first photo of an event */
+                guests: number;
+                photos_per_guest: number | null;
+                /** @description Waiting or being made now */
+                in_flight: number;
+              };
+              /** @description From the request to the picture, of those in time; within a tenth. null: no pictures */
+              latency: {
+                p50_seconds: number | null;
+                p95_seconds: number | null;
+              };
+              credits_allocated: number;
+              credits_used: number;
+              credits_left: number;
+              /** @description When the credits end at the pace of the last hour; null while nobody makes photos, and unless the event is running */
+              runs_out_at: string | null;
+              /** @description What became of the pictures; each is counted once */
+              moderation: {
+                visible: number;
+                pending: number;
+                hidden: number;
+                deleted: number;
+              };
+              /** @description Days in timezone on which something happened, in order */
+              days: {
+                /** Format: date */
+                day: string;
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+                /** @description Of succeeded: came after the photo had been given up, for free */
+                late: number;
+                /** @description Photos given up, also those whose picture came late */
+                failed: number;
+                /** @description Of failed: those that gave a charge back */
+                refunded: number;
+                /** @description 0 to 1: of the photos that ended, how many had their picture in time; null: none ended */
+                success_rate: number | null;
+                /** @description Guests who began their first photo of an event */
+                guests: number;
+                photos_per_guest: number | null;
+              }[];
+              /** @description The last 168 hours in which something happened, in order */
+              hours: {
+                /** Format: date-time */
+                hour: string;
+                /** @description hour as a clock of timezone shows it */
+                local_hour: string;
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+                /** @description Of succeeded: came after the photo had been given up, for free */
+                late: number;
+                /** @description Photos given up, also those whose picture came late */
+                failed: number;
+                /** @description Of failed: those that gave a charge back */
+                refunded: number;
+                /** @description 0 to 1: of the photos that ended, how many had their picture in time; null: none ended */
+                success_rate: number | null;
+                /** @description Guests who began their first photo of an event */
+                guests: number;
+                photos_per_guest: number | null;
+              }[];
+              /** @description The most successful first */
+              styles: {
+                style_id: string;
+                label: string;
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+              }[];
+              /** @description QR codes with a table's label, the most scanned first */
+              tables: {
+                label: string;
+                scans: number;
+                /** Format: date-time */
+                last_at: string;
+              }[];
+              money: {
+                /** @description credits_used at the average that the partner paid for a credit; null when it never ordered any, or in several currencies */
+                revenue: number | null;
+                currency: string | null;
+                /** @description In the provider's own credits */
+                provider_credits: number | null;
+                /** @description null also while settings name no price */
+                provider_cost: number | null;
+                provider_currency: string | null;
+                /** @description Revenue without provider_cost; null unless both are known and in one currency */
+                margin: number | null;
+              };
+            };
+          };
+        };
+      };
+      400: components["responses"]["InvalidInput"];
+      401: components["responses"]["Unauthenticated"];
+      404: components["responses"]["EventNotFound"];
+      500: components["responses"]["Internal"];
+      503: components["responses"]["Unavailable"];
+    };
+  };
+  getEventAdminHostStats: {
+    parameters: {
+      query?: {
+        /** @description Needed when the account hosts several, and by staff */
+        event?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Done */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": {
+            /** @constant */
+            success: true;
+            stats: {
+              /** Format: uuid */
+              event_id: string;
+              event_name: string;
+              /** @enum {string} */
+              phase: "upcoming" | "active" | "sold_out" | "paused" | "ended";
+              timezone: string;
+              /** Format: date-time */
+              counted_at: string;
+              photos: {
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+                /** @description Of succeeded: came after the photo had been given up, for free */
+                late: number;
+                /** @description Photos given up, also those whose picture came late */
+                failed: number;
+                /** @description Of failed: those that gave a charge back */
+                refunded: number;
+                /** @description 0 to 1: of the photos that ended, how many had their picture in time; null: none ended */
+                success_rate: number | null;
+                /** @description Guests who began their first photo of an event */
+                guests: number;
+                photos_per_guest: number | null;
+                /** @description Waiting or being made now */
+                in_flight: number;
+              };
+              /** @description From the request to the picture, of those in time; within a tenth. null: no pictures */
+              latency: {
+                p50_seconds: number | null;
+                p95_seconds: number | null;
+              };
+              credits_allocated: number;
+              credits_used: number;
+              credits_left: number;
+              /** @description When the credits end at the pace of the last hour; null while nobody makes photos, and unless the event is running */
+              runs_out_at: string | null;
+              /** @description What became of the pictures; each is counted once */
+              moderation: {
+                visible: number;
+                pending: number;
+                hidden: number;
+                deleted: number;
+              };
+              /** @description Days in timezone on which something happened, in order */
+              days: {
+                /** Format: date */
+                day: string;
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+                /** @description Of succeeded: came after the photo had been given up, for free */
+                late: number;
+                /** @description Photos given up, also those whose picture came late */
+                failed: number;
+                /** @description Of failed: those that gave a charge back */
+                refunded: number;
+                /** @description 0 to 1: of the photos that ended, how many had their picture in time; null: none ended */
+                success_rate: number | null;
+                /** @description Guests who began their first photo of an event */
+                guests: number;
+                photos_per_guest: number | null;
+              }[];
+              /** @description The last 168 hours in which something happened, in order */
+              hours: {
+                /** Format: date-time */
+                hour: string;
+                /** @description hour as a clock of timezone shows it */
+                local_hour: string;
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+                /** @description Of succeeded: came after the photo had been given up, for free */
+                late: number;
+                /** @description Photos given up, also those whose picture came late */
+                failed: number;
+                /** @description Of failed: those that gave a charge back */
+                refunded: number;
+                /** @description 0 to 1: of the photos that ended, how many had their picture in time; null: none ended */
+                success_rate: number | null;
+                /** @description Guests who began their first photo of an event */
+                guests: number;
+                photos_per_guest: number | null;
+              }[];
+              /** @description The most successful first */
+              styles: {
+                style_id: string;
+                label: string;
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+              }[];
+              /** @description QR codes with a table's label, the most scanned first */
+              tables: {
+                label: string;
+                scans: number;
+                /** Format: date-time */
+                last_at: string;
+              }[];
+            };
+          };
+        };
+      };
+      400: components["responses"]["InvalidInput"];
+      401: components["responses"]["Unauthenticated"];
+      403: components["responses"]["ForbiddenOrEventPaused"];
+      404: components["responses"]["EventNotFound"];
+      500: components["responses"]["Internal"];
+      503: components["responses"]["Unavailable"];
+    };
+  };
   postEventAdminEventsByIdCredits: {
     parameters: {
       query?: never;
@@ -4335,6 +4674,246 @@ export interface operations {
       503: components["responses"]["Unavailable"];
     };
   };
+  getEventAdminOverview: {
+    parameters: {
+      query?: {
+        /** @description For masters */
+        partner_id?: string;
+        /** @description The first day; not beside days */
+        from?: string;
+        /** @description The last day, at most 365 after the first; default today */
+        to?: string;
+        /** @description Default 30 */
+        days?: number;
+        timezone?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description Done */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": {
+            /** @constant */
+            success: true;
+            overview: {
+              /** @description null: the platform */
+              partner_id: string | null;
+              /** Format: date */
+              from: string;
+              /**
+               * Format: date
+               * @description The last day, today unless told
+               */
+              to: string;
+              timezone: string;
+              /** Format: date-time */
+              counted_at: string;
+              photos: {
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+                /** @description Of succeeded: came after the photo had been given up, for free */
+                late: number;
+                /** @description Photos given up, also those whose picture came late */
+                failed: number;
+                /** @description Of failed: those that gave a charge back */
+                refunded: number;
+                /** @description 0 to 1: of the photos that ended, how many had their picture in time; null: none ended */
+                success_rate: number | null;
+                /** @description Guests who began their first photo of an event */
+                guests: number;
+                photos_per_guest: number | null;
+                /** @description Waiting or being made now */
+                in_flight: number;
+              };
+              /** @description From the request to the picture, of those in time; within a tenth. null: no pictures */
+              latency: {
+                p50_seconds: number | null;
+                p95_seconds: number | null;
+              };
+              /** @description Every day of the span, in order */
+              days: {
+                /** Format: date */
+                day: string;
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+                /** @description Of succeeded: came after the photo had been given up, for free */
+                late: number;
+                /** @description Photos given up, also those whose picture came late */
+                failed: number;
+                /** @description Of failed: those that gave a charge back */
+                refunded: number;
+                /** @description 0 to 1: of the photos that ended, how many had their picture in time; null: none ended */
+                success_rate: number | null;
+                /** @description Guests who began their first photo of an event */
+                guests: number;
+                photos_per_guest: number | null;
+              }[];
+              /** @description Hours of today in which something happened, in order */
+              hours_today: {
+                /** Format: date-time */
+                hour: string;
+                /** @description hour as a clock of timezone shows it */
+                local_hour: string;
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+                /** @description Of succeeded: came after the photo had been given up, for free */
+                late: number;
+                /** @description Photos given up, also those whose picture came late */
+                failed: number;
+                /** @description Of failed: those that gave a charge back */
+                refunded: number;
+                /** @description 0 to 1: of the photos that ended, how many had their picture in time; null: none ended */
+                success_rate: number | null;
+                /** @description Guests who began their first photo of an event */
+                guests: number;
+                photos_per_guest: number | null;
+              }[];
+              /** @description By pictures, at most ten */
+              top_styles: {
+                style_id: string;
+                label: string;
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+              }[];
+              /** @description By pictures in the span, at most ten */
+              top_events: {
+                /** Format: uuid */
+                event_id: string;
+                event_name: string;
+                event_slug: string;
+                /** @enum {string} */
+                phase: "upcoming" | "active" | "sold_out" | "paused" | "ended";
+                /** @description Photos begun */
+                made: number;
+                /** @description Pictures that came, late ones included */
+                succeeded: number;
+                credits_allocated: number;
+                credits_used: number;
+              }[];
+              clients: {
+                total: number;
+                active: number;
+              };
+              /** @description All of them, by phase */
+              events: {
+                total: number;
+                upcoming: number;
+                active: number;
+                sold_out: number;
+                paused: number;
+                ended: number;
+              };
+              money: {
+                /** @description What was paid for credits in the span, without what was taken back in it */
+                revenue: {
+                  currency: string;
+                  amount: number;
+                  days: {
+                    /** Format: date */
+                    day: string;
+                    amount: number;
+                  }[];
+                }[];
+                /** @description In the provider's own credits */
+                provider_credits: number | null;
+                /** @description null also while settings name no price */
+                provider_cost: number | null;
+                provider_currency: string | null;
+                /** @description Revenue without provider_cost; null unless both are known and in one currency */
+                margin: number | null;
+              };
+              /** @description Of a partner */
+              wallet: {
+                /** @description Ever bought or granted */
+                credits_total: number;
+                /** @description Held by events, or consumed */
+                credits_used: number;
+                /** @description What can be given to events */
+                credits_left: number;
+                /** @description Photos that events made and were not refunded */
+                credits_consumed: number;
+                debt: number;
+                /** @description When wallet and events together are empty at the pace of the last four weeks; null without photos, or beyond ten years */
+                runs_out_at: string | null;
+              } | null;
+              /** @description Of the platform */
+              platform: {
+                /** @description Moved in the span, without what was taken back; those of events are partners'. Users' credits are another unit */
+                credits: {
+                  users: {
+                    sold: number;
+                    /** @description Given otherwise: bonuses, rewards, grants and corrections of staff */
+                    granted: number;
+                    consumed: number;
+                  };
+                  partners: {
+                    sold: number;
+                    /** @description Given otherwise: bonuses, rewards, grants and corrections of staff */
+                    granted: number;
+                    consumed: number;
+                  };
+                };
+                users: {
+                  total: number;
+                  new: number;
+                  /** @description Photos begun */
+                  made: number;
+                  /** @description Pictures that came, late ones included */
+                  succeeded: number;
+                };
+                partners: {
+                  total: number;
+                  /** @description The others wait for approval or are suspended */
+                  active: number;
+                };
+                /** @description By pictures, at most ten */
+                top_partners: {
+                  /** Format: uuid */
+                  partner_id: string;
+                  name: string;
+                  /** @description Photos begun */
+                  made: number;
+                  /** @description Pictures that came, late ones included */
+                  succeeded: number;
+                  credits_left: number;
+                }[];
+                open_alerts: number;
+                api_keys: {
+                  total: number;
+                  active: number;
+                  /** @description Of active: the provider asked for patience */
+                  cooling_down: number;
+                  /** @description Of active: the last task was refused */
+                  failing: number;
+                };
+              } | null;
+            };
+          };
+        };
+      };
+      400: components["responses"]["InvalidInput"];
+      401: components["responses"]["Unauthenticated"];
+      403: components["responses"]["Forbidden"];
+      404: components["responses"]["NotFound"];
+      500: components["responses"]["Internal"];
+      503: components["responses"]["Unavailable"];
+    };
+  };
   getEventAdminPartners: {
     parameters: {
       query?: {
@@ -5102,6 +5681,8 @@ export interface operations {
               master_prompt: string;
               /** Format: date-time */
               created_at: string;
+              /** @description The master; null: came with the catalogue */
+              written_by: string | null;
             }[];
           };
         };
@@ -5152,6 +5733,8 @@ export interface operations {
               master_prompt: string;
               /** Format: date-time */
               created_at: string;
+              /** @description The master; null: came with the catalogue */
+              written_by: string | null;
             }[];
           };
         };
@@ -5179,6 +5762,8 @@ export interface operations {
       content: {
         "application/json": {
           photo_path: string;
+          /** @description A draft to try instead of the style's prompt, which it leaves as it is */
+          master_prompt?: string;
           /**
            * @default 3:4
            * @enum {string}
@@ -5251,6 +5836,8 @@ export interface operations {
               failure_count: number;
               last_error: string | null;
               last_error_at: string | null;
+              /** @description Tasks at the provider now */
+              running_tasks: number;
               /** @description Tasks that the provider took with it */
               usage_count: number;
               last_used_at: string | null;
@@ -5310,6 +5897,8 @@ export interface operations {
               failure_count: number;
               last_error: string | null;
               last_error_at: string | null;
+              /** @description Tasks at the provider now */
+              running_tasks: number;
               /** @description Tasks that the provider took with it */
               usage_count: number;
               last_used_at: string | null;
@@ -5343,6 +5932,8 @@ export interface operations {
         "application/json": {
           account_name?: string | null;
           is_active?: boolean;
+          /** @constant */
+          reset_health?: true;
         };
       };
     };
@@ -5372,6 +5963,8 @@ export interface operations {
               failure_count: number;
               last_error: string | null;
               last_error_at: string | null;
+              /** @description Tasks at the provider now */
+              running_tasks: number;
               /** @description Tasks that the provider took with it */
               usage_count: number;
               last_used_at: string | null;
@@ -5610,6 +6203,10 @@ export interface operations {
               provider_tasks_running: number;
               /** @description Upload addresses for one client address */
               uploads_per_minute: number;
+              /** @description What a credit of the provider costs us; null: unknown, and so are cost and margin */
+              provider_credit_price: number | null;
+              /** @description Of that price: USD, ARS ... */
+              provider_credit_currency: string;
               /** Format: date-time */
               updated_at: string;
             };
@@ -5653,6 +6250,10 @@ export interface operations {
           provider_tasks_running?: number;
           /** @description Upload addresses for one client address */
           uploads_per_minute?: number;
+          /** @description What a credit of the provider costs us; null: unknown, and so are cost and margin */
+          provider_credit_price?: number | null;
+          /** @description Of that price: USD, ARS ... */
+          provider_credit_currency?: string;
         };
       };
     };
@@ -5687,6 +6288,10 @@ export interface operations {
               provider_tasks_running: number;
               /** @description Upload addresses for one client address */
               uploads_per_minute: number;
+              /** @description What a credit of the provider costs us; null: unknown, and so are cost and margin */
+              provider_credit_price: number | null;
+              /** @description Of that price: USD, ARS ... */
+              provider_credit_currency: string;
               /** Format: date-time */
               updated_at: string;
             };

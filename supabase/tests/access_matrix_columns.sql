@@ -80,6 +80,13 @@ values
     'account api_key_id attempt claimed_at cost_credits error_code error_detail finished_at generation_id id latency_ms model next_check_at '
       || 'prompt_version status submitted_at task_id token_hash'
   ),
+  ('private.hourly_credits', '', '', 'amount destination hour kind source'),
+  ('private.hourly_latencies', '', '', 'bucket event_id hour photos'),
+  (
+    'private.hourly_photos', '', '',
+    'event_id failed guest_photos guests hour late made provider_credits refunded succeeded'
+  ),
+  ('private.hourly_styles', '', '', 'event_id hour made style_id succeeded'),
   (
     'private.invitations', '', '',
     'accepted_at accepted_by client_id created_at email expires_at id invited_by partner_id revoked_at token_hash'
@@ -89,13 +96,15 @@ values
   ('private.pin_sessions', '', '', 'created_at event_id expires_at id revoked_at token_hash'),
   ('private.prompt_versions', '', '', 'created_at master_prompt style_id version'),
   ('private.rate_limits', '', '', 'expires_at hits locked_until locks name window_started_at'),
+  ('private.roll_up', '', '', 'counted_until is_singleton'),
   ('private.secrets', '', '', 'name value'),
   (
     'private.settings', '', '',
-    'is_in_maintenance is_singleton pack_unlock_price provider_model provider_output_format provider_resolution provider_tasks_per_window '
-      || 'provider_tasks_running referral_reward signup_bonus updated_at uploads_per_minute'
+    'is_in_maintenance is_singleton pack_unlock_price provider_credit_currency provider_credit_price provider_model provider_output_format '
+      || 'provider_resolution provider_tasks_per_window provider_tasks_running referral_reward signup_bonus updated_at uploads_per_minute'
   ),
   ('private.stored_pictures', '', '', 'bytes crc32 generation_id'),
+  ('private.style_tests', '', '', 'generation_id master_prompt'),
   ('private.sweeper', '', '', 'dispatch_rate expected_seconds is_singleton last_sweep_at queue_length'),
   ('private.table_scans', '', '', 'event_id label last_at scans'),
   ('private.webhook_inbox', '', '', 'body error headers id is_verified processed_at received_at resource_id topic');

@@ -818,6 +818,7 @@ export type Database = {
         Args: {
           "p_actor_id": string;
           "p_aspect_ratio": string;
+          "p_master_prompt"?: string;
           "p_photo_path": string;
           "p_style_id": string;
         };
@@ -1100,6 +1101,7 @@ export type Database = {
         Args: { "p_actor_id": string; "p_event_slug": string; "p_token": string };
         Returns: string;
       };
+      "get_event_stats": { Args: { "p_actor_id": string; "p_event_id": string }; Returns: Json };
       "get_export": {
         Args: {
           "p_actor_id": string;
@@ -1143,6 +1145,10 @@ export type Database = {
         Args: { "p_actor_id": string; "p_event_slug": string; "p_token": string };
         Returns: Json;
       };
+      "get_host_stats": {
+        Args: { "p_actor_id": string; "p_event_slug": string; "p_token": string };
+        Returns: Json;
+      };
       "get_order": {
         Args: { "p_order_id": string; "p_user_id": string };
         Returns: {
@@ -1173,6 +1179,17 @@ export type Database = {
           isOneToOne: true;
           isSetofReturn: false;
         };
+      };
+      "get_overview": {
+        Args: {
+          "p_actor_id": string;
+          "p_days": number;
+          "p_from": string;
+          "p_partner_id": string;
+          "p_timezone": string;
+          "p_to": string;
+        };
+        Returns: Json;
       };
       "get_partner": { Args: { "p_actor_id": string; "p_partner_id": string }; Returns: Json };
       "get_prompt": { Args: { "p_actor_id": string; "p_style_id": string }; Returns: Json };
@@ -1433,6 +1450,7 @@ export type Database = {
         Returns: undefined;
       };
       "resolve_alert": { Args: { "p_actor_id": string; "p_alert_id": number }; Returns: Json };
+      "roll_up_figures": { Args: { "p_limit"?: string }; Returns: string };
       "rotate_event_key": {
         Args: { "p_actor_id": string; "p_event_id": string };
         Returns: {

@@ -15,10 +15,12 @@ import { hostPhotoRoutes } from "./routes/host_photos.ts";
 import { hostSessionRoutes } from "./routes/host_session.ts";
 import { invitationRoutes } from "./routes/invitations.ts";
 import { getOpenApi } from "./routes/openapi.ts";
+import { getOverview } from "./routes/overview.ts";
 import { packRoutes } from "./routes/packs.ts";
 import { partnerRoutes } from "./routes/partners.ts";
 import { getQrPng, getQrSvg } from "./routes/qr.ts";
 import { settingsRoutes } from "./routes/settings.ts";
+import { statsRoutes } from "./routes/stats.ts";
 import { styleRoutes } from "./routes/styles.ts";
 import { userRoutes } from "./routes/users.ts";
 import { getWallet } from "./routes/wallet.ts";
@@ -35,12 +37,14 @@ export const routes: AnyRoute[] = [
   ...hostEventRoutes,
   ...hostPhotoRoutes,
   ...exportRoutes,
+  ...statsRoutes,
   ...eventCreditRoutes,
   ...eventEntryRoutes,
   ...clientRoutes,
   ...invitationRoutes,
   ...brandingRoutes,
   getWallet,
+  getOverview,
   ...partnerRoutes,
   ...userRoutes,
   ...styleRoutes,

@@ -1,9 +1,9 @@
 // The provider's keys: written by masters, read by nobody.
 import assert from "node:assert/strict";
-import { withMaster } from "./actors.ts";
-import { createPerson } from "./fixtures.ts";
-import { auditOf, callAdmin, createPartner, refusalOf } from "./staff.ts";
+import { strangers, withMaster } from "./actors.ts";
+import { auditOf, callAdmin, refusalOf } from "./staff.ts";
 import { sql, test } from "./stack.ts";
+import { createTenant } from "./tenants.ts";
 
 test("only a master comes to the keys", async () => {
   const calls: [string, string, unknown?][] = [
@@ -11,12 +11,13 @@ test("only a master comes to the keys", async () => {
     ["POST", "api-keys", { api_key: "sk-not-mine-1234" }],
     ["PATCH", `api-keys/${crypto.randomUUID()}`, { is_active: false }],
   ];
+  const people = strangers(await createTenant());
   for (const [method, path, body] of calls) {
-    for (const person of [await createPerson(), await createPartner()]) {
-      const answer = await callAdmin(person, method, path, body);
-      assert.deepEqual(refusalOf(answer).slice(0, 2), [403, "FORBIDDEN"], path);
+    for (const { name, token } of people) {
+      const answer = await callAdmin(token === null ? null : { token }, method, path, body);
+      const expected = token === null ? [401, "UNAUTHENTICATED"] : [403, "FORBIDDEN"];
+      assert.deepEqual(refusalOf(answer).slice(0, 2), expected, `${name}: ${method} ${path}`);
     }
-    assert.equal((await callAdmin(null, method, path, body)).status, 401, path);
   }
 });
 
@@ -43,11 +44,34 @@ test("a key is added once, shown masked, and taken out of rotation and back", as
       });
       const { health, failure_count, account_name } = active.body.api_key;
       assert.deepEqual([health, failure_count, account_name], ["ready", 0, "Uno"]);
+      await sql`
+        update public.api_key_pool set failure_count = 4, cooldown_until = now() + interval '1 hour'
+        where id = ${api_key.id}`;
+      const rested = await callAdmin(master, "PATCH", path, { reset_health: true });
+      const { cooldown_until, running_tasks } = rested.body.api_key;
+      assert.deepEqual([rested.body.api_key.failure_count, cooldown_until, running_tasks], [
+        0,
+        null,
+        0,
+      ]);
+      for (
+        const [bad, field] of [
+          [{ is_active: "no" }, "is_active"],
+          [{ account_name: "" }, "account_name"],
+          [{ reset_health: false }, "reset_health"],
+          [{ api_key: "sk-another-1234" }, "api_key"],
+        ] as const
+      ) {
+        const refused = await callAdmin(master, "PATCH", path, bad);
+        assert.deepEqual(refusalOf(refused), [400, "INVALID_INPUT", field]);
+        assert.ok(!JSON.stringify(refused.body).includes("sk-another"));
+      }
       const listed = await callAdmin(master, "GET", "api-keys");
       assert.ok(listed.body.api_keys.some((row: { id: string }) => row.id === api_key.id));
       const everything = JSON.stringify([
         both,
         active.body,
+        rested.body,
         listed.body,
         await auditOf(api_key.id),
       ]);
@@ -57,6 +81,7 @@ test("a key is added once, shown masked, and taken out of rotation and back", as
     }
     assert.deepEqual((await auditOf(api_key.id)).map(({ action }) => action), [
       "create",
+      "update",
       "update",
       "update",
     ]);

@@ -1,9 +1,10 @@
 // The catalogue as a master keeps it: styles, their prompts, and a try that costs nobody anything.
 import assert from "node:assert/strict";
-import { withMaster } from "./actors.ts";
-import { createEvent, createPerson, creditsOf, finished, makePhoto } from "./fixtures.ts";
-import { auditOf, callAdmin, createPartner, refusalOf } from "./staff.ts";
+import { strangers, withMaster } from "./actors.ts";
+import { createEvent, creditsOf, finished, makePhoto } from "./fixtures.ts";
+import { auditOf, callAdmin, refusalOf } from "./staff.ts";
 import { anonymousClient, callFunction, sql, test } from "./stack.ts";
+import { createTenant } from "./tenants.ts";
 
 const newId = () => `test_${crypto.randomUUID().slice(0, 8)}`;
 const draft = (id: string) => ({ id, label: "Test", category: "Test", subcategory: "Tests" });
@@ -32,12 +33,13 @@ test("only a master comes to styles, prompts and tests", async () => {
     ["POST", "styles/pb_a/test", { photo_path: "x" }],
     ["PATCH", "styles/no_such_style", { label: "Mine" }],
   ];
+  const people = strangers(await createTenant());
   for (const [method, path, body] of calls) {
-    for (const person of [await createPerson(), await createPartner()]) {
-      const answer = await callAdmin(person, method, path, body);
-      assert.deepEqual(refusalOf(answer).slice(0, 2), [403, "FORBIDDEN"], `${method} ${path}`);
+    for (const { name, token } of people) {
+      const answer = await callAdmin(token === null ? null : { token }, method, path, body);
+      const expected = token === null ? [401, "UNAUTHENTICATED"] : [403, "FORBIDDEN"];
+      assert.deepEqual(refusalOf(answer).slice(0, 2), expected, `${name}: ${method} ${path}`);
     }
-    assert.equal((await callAdmin(null, method, path, body)).status, 401, `${method} ${path}`);
   }
 });
 
@@ -102,34 +104,64 @@ test("each text of a prompt is a version, none is lost, and none is told", async
       ["Secret first", "Secret left", "Secret right"],
     );
     assert.equal(body.prompt.master_prompt, body.versions[0].master_prompt);
+    assert.ok(body.versions.every((row: { written_by: string }) => row.written_by === master.id));
     assert.ok(!JSON.stringify(await auditOf(styleId)).includes("Secret"));
     assert.deepEqual(refusalOf(await put(" ")), [400, "INVALID_INPUT", "master_prompt"]);
   });
 });
 
-test("a master tries a style that is not active, and nobody pays", async () => {
+/** A selfie in the master's folder. */
+async function uploadSelfie({ token }: { token: string }): Promise<string> {
+  const { body } = await callFunction("cabina-vision/upload-url", { content_type: "image/jpeg" }, {
+    token,
+  });
+  const { error } = await anonymousClient().storage.from("user_photos")
+    .uploadToSignedUrl(body.photo_path, body.token, await makePhoto(), {
+      contentType: "image/jpeg",
+    });
+  assert.equal(error, null);
+  return body.photo_path;
+}
+
+test("a master tries a style that is not active, then a draft, and nobody pays", async () => {
   await withStyle(async (master, styleId) => {
     await callAdmin(master, "POST", "styles", { ...draft(styleId), is_active: false });
-    const upload = await callFunction("cabina-vision/upload-url", { content_type: "image/jpeg" }, {
-      token: master.token,
-    });
-    const { photo_path, token } = upload.body;
-    await anonymousClient().storage.from("user_photos")
-      .uploadToSignedUrl(photo_path, token, await makePhoto(), { contentType: "image/jpeg" });
+    const photo_path = await uploadSelfie(master);
     const tryIt = (body: Record<string, unknown>) =>
       callAdmin(master, "POST", `styles/${styleId}/test`, body);
 
     const early = await tryIt({ photo_path });
     assert.deepEqual(refusalOf(early).slice(0, 2), [404, "STYLE_NOT_FOUND"], "it has no prompt");
     await callAdmin(master, "PUT", `styles/${styleId}/prompt`, { master_prompt: "Draw" });
-    const foreign = await tryIt({ photo_path: `${crypto.randomUUID()}/x.jpg` });
-    assert.deepEqual(refusalOf(foreign), [400, "INVALID_INPUT", "photo_path"]);
+    for (
+      const [bad, field] of [
+        [{ photo_path: `${crypto.randomUUID()}/x.jpg` }, "photo_path"],
+        [{ photo_path: `${master.id}/nothing-there.jpg` }, "photo_path"],
+        [{ photo_path, master_prompt: " " }, "master_prompt"],
+        [{ photo_path, aspect_ratio: "5:4" }, "aspect_ratio"],
+        [{}, "photo_path"],
+      ] as const
+    ) {
+      assert.deepEqual(refusalOf(await tryIt(bad)), [400, "INVALID_INPUT", field]);
+    }
 
-    const { status, body } = await tryIt({ photo_path });
-    assert.deepEqual([status, body.state], [202, "waiting"]);
-    const picture = await finished(body.generation_id, master.token);
-    assert.equal(picture.state, "success");
+    const tests = await Promise.all([
+      tryIt({ photo_path }),
+      tryIt({ photo_path, master_prompt: "Secret draft" }),
+    ]);
+    for (const { status, body } of tests) {
+      assert.deepEqual([status, body.state], [202, "waiting"]);
+      assert.equal((await finished(body.generation_id, master.token)).state, "success");
+    }
+    const attempts = await sql`
+      select prompt_version from private.generation_attempts
+      where generation_id in ${sql(tests.map(({ body }) => body.generation_id))} order by 1`;
+    assert.deepEqual(attempts.map(({ prompt_version }) => prompt_version), [0, 1]);
     assert.equal(await creditsOf(master.id), 500);
+    const { body: { styles } } = await callAdmin(master, "GET", "styles");
+    const style = styles.find((row: { id: string }) => row.id === styleId);
+    assert.deepEqual([style.usage_count, style.prompt_version], [0, 1], "as before");
+    assert.ok(!JSON.stringify(await auditOf(styleId)).includes("Secret"));
 
     await sql`update private.rate_limits set hits = 10 where name = ${`style-test:${master.id}`}`;
     assert.deepEqual(refusalOf(await tryIt({ photo_path })).slice(0, 2), [429, "RATE_LIMITED"]);

@@ -30,13 +30,18 @@ export const sweep = route({
   }),
   errors: [],
   async handle({ c }) {
-    const database = await rpc<z.infer<typeof databaseCounts>>("sweep_database", {
-      p_limit: BATCH.expire,
-    });
+    const database = await rpc<z.infer<typeof databaseCounts>>(
+      "sweep_database",
+      {
+        p_limit: BATCH.expire,
+      },
+    );
     const provider = getProvider();
     const checked = await checkDue(provider, BATCH.check);
     const dispatched = await dispatchQueued(provider, BATCH.dispatch);
     const files = await runFileTasks(BATCH.files);
+    // Last and in a transaction of its own: numbers can wait, photos cannot.
+    await rpc("roll_up_figures");
     const counts = { ...database, checked, dispatched, files };
     c.set("isRoutine", Object.values(counts).every((count) => count === 0));
     Object.assign(c.get("logFields"), counts);

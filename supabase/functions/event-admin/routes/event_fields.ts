@@ -10,10 +10,19 @@ export const email = z.email().max(254);
 /** Ids of styles, never names of packs; the database knows which exist. */
 export const styleIds = z.array(z.string().min(1).max(64)).max(500);
 
-const color = z.string().regex(/^#[0-9a-fA-F]{6}$/, "a colour is written #rrggbb");
+const color = z.string().regex(
+  /^#[0-9a-fA-F]{6}$/,
+  "a colour is written #rrggbb",
+);
 
 /** Where an event stands, for its guests. */
-export const phase = z.enum(["upcoming", "active", "sold_out", "paused", "ended"]);
+export const phase = z.enum([
+  "upcoming",
+  "active",
+  "sold_out",
+  "paused",
+  "ended",
+]);
 
 /** One day, a time on a clock of the event's time zone, or an instant. */
 export const eventDate = z.string().regex(
@@ -26,7 +35,7 @@ export const eventDate = z.string().regex(
 );
 
 /** A name of the IANA database; the database knows which exist. */
-const timezone = z.string().max(64).regex(
+export const timezone = z.string().max(64).regex(
   /^(?:Etc\/GMT[+-]\d{1,2}|[A-Za-z_]+(?:[/-][A-Za-z_]+)*)$/,
   "a time zone is written like America/Argentina/Buenos_Aires",
 );
@@ -34,7 +43,9 @@ const limit = z.int().min(0).max(1_000_000).nullish();
 
 /** Settings of an event as a request gives them: null goes back to the default. */
 export const configInput = z.strictObject({
-  timezone: timezone.nullish().describe("Default America/Argentina/Buenos_Aires"),
+  timezone: timezone.nullish().describe(
+    "Default America/Argentina/Buenos_Aires",
+  ),
   gallery: z.enum(["during", "open", "closed"]).nullish()
     .describe("during (default): until the event ends; open: also afterwards"),
   moderation: z.enum(["off", "before"]).nullish()
@@ -43,7 +54,9 @@ export const configInput = z.strictObject({
     .describe("key: guests need the k of the printed QR code; default link"),
   limits: z.strictObject({
     per_guest: limit.describe("Photos of one guest; default 10"),
-    per_address_minute: limit.describe("Photos from one address in a minute; default off"),
+    per_address_minute: limit.describe(
+      "Photos from one address in a minute; default off",
+    ),
     per_hour: limit.describe("Photos of the event in an hour; default off"),
   }).nullish(),
   welcome_text: words(1000).nullish(),
@@ -53,7 +66,9 @@ export const configInput = z.strictObject({
 });
 
 /** What stands in a row: as it was given, or by another way. */
-const config = z.looseObject({}).describe("As given; what is not there has its default");
+const config = z.looseObject({}).describe(
+  "As given; what is not there has its default",
+);
 
 /** What a partner's or client's white label may hold. */
 export const whiteLabel = {
@@ -75,12 +90,20 @@ export const event = z.object({
   credits_allocated: z.int(),
   credits_used: z.int(),
   credits_left: z.int(),
-  selected_styles: z.array(z.string()).describe("Empty: every style that the client contracted"),
+  selected_styles: z.array(z.string()).describe(
+    "Empty: every style that the client contracted",
+  ),
   config,
   phase,
-  start_date: instant.nullable().describe("First instant for guests' photos; null: no bound"),
-  end_date: instant.nullable().describe("First instant without; null: no bound"),
-  local_start: z.string().nullable().describe("start_date as a clock in the time zone shows it"),
+  start_date: instant.nullable().describe(
+    "First instant for guests' photos; null: no bound",
+  ),
+  end_date: instant.nullable().describe(
+    "First instant without; null: no bound",
+  ),
+  local_start: z.string().nullable().describe(
+    "start_date as a clock in the time zone shows it",
+  ),
   local_end: z.string().nullable(),
   is_active: z.boolean().describe("false: paused"),
   is_partner_active: z.boolean(),

@@ -28,6 +28,12 @@ const changeable = {
   uploads_per_minute: z.int32().describe(
     "Upload addresses for one client address",
   ),
+  provider_credit_price: z.number().max(999_999).nullable().describe(
+    "What a credit of the provider costs us; null: unknown, and so are cost and margin",
+  ),
+  provider_credit_currency: z.string().max(3).describe(
+    "Of that price: USD, ARS ...",
+  ),
 };
 
 const settings = z.object({ ...changeable, updated_at: instant });

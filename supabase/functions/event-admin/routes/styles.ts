@@ -27,6 +27,8 @@ const style = z.object({
 });
 type StyleRow = z.input<typeof style>;
 
+const masterPrompt = z.string().trim().min(1).max(20_000);
+
 const fields = {
   label: words(100),
   category: words(100),
@@ -98,7 +100,12 @@ export const patchStyle = route({
 const prompt = z.object({
   prompt: z.object({ master_prompt: z.string(), version: z.int(), updated_at: instant }).nullable(),
   versions: z.array(
-    z.object({ version: z.int(), master_prompt: z.string(), created_at: instant }),
+    z.object({
+      version: z.int(),
+      master_prompt: z.string(),
+      created_at: instant,
+      written_by: id.nullable().describe("The master; null: came with the catalogue"),
+    }),
   ).describe("All that it ever had, the latest first"),
 });
 type PromptRow = z.input<typeof prompt>;
@@ -123,7 +130,7 @@ export const putPrompt = route({
   summary: "Gives a style a prompt: a new version, from the next photo on. For masters.",
   description: "The same text again changes nothing.",
   params: styleParams,
-  body: z.strictObject({ master_prompt: z.string().trim().min(1).max(20_000) }),
+  body: z.strictObject({ master_prompt: masterPrompt }),
   answer: prompt,
   errors: ["FORBIDDEN", "STYLE_NOT_FOUND"],
   handle({ actor, params, body }) {
@@ -142,11 +149,14 @@ export const postStyleTest = route({
   summary:
     "Tries a style, active or not, with a real picture that costs nobody credits. For masters.",
   description:
-    "`photo_path` is one of `POST /cabina-vision/upload-url` with the master's own token. " +
-    "Follow it with `action: check` of cabina-vision. Ten a minute.",
+    "`photo_path` is one of `POST /cabina-vision/upload-url` with the master's own token; the photo " +
+    "is removed once the test is over. Follow it with `action: check` of cabina-vision. It counts " +
+    "for no style and nobody's balance. Ten a minute.",
   params: styleParams,
   body: z.strictObject({
     photo_path: z.string().max(200),
+    master_prompt: masterPrompt.optional()
+      .describe("A draft to try instead of the style's prompt, which it leaves as it is"),
     aspect_ratio: z.enum(["1:1", "4:3", "3:4", "16:9", "9:16", "4:5"]).default("3:4"),
   }),
   answer: z.object({
@@ -163,6 +173,7 @@ export const postStyleTest = route({
       p_style_id: params.id,
       p_photo_path: body.photo_path,
       p_aspect_ratio: body.aspect_ratio,
+      p_master_prompt: body.master_prompt ?? null,
     });
   },
 });
