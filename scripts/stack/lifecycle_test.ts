@@ -46,7 +46,12 @@ Deno.test("a factory reset after a kill is not blocked by the old database", asy
   await write(first, "create table public.gone (id int)");
   Deno.kill(first.pid, "SIGKILL");
   await first.stop();
-  await Deno.remove(first.dataDir, { recursive: true });
+  // The old database still writes files into the folders that are being removed.
+  await eventually("the folder is gone", () =>
+    Deno.remove(first.dataDir, { recursive: true }).then(
+      () => true,
+      (error) => error instanceof Deno.errors.NotFound,
+    ));
   const second = await startTestStack(env);
   try {
     assert.notEqual(second.info.secret_key, first.info.secret_key);
