@@ -1882,6 +1882,8 @@ export interface operations {
             dispatched: number;
             /** @description Files removed or moved */
             files: number;
+            /** @description Keys of the provider that are well again */
+            revived: number;
           };
         };
       };
@@ -5829,13 +5831,17 @@ export interface operations {
               account_name: string | null;
               /** @description false: out of rotation, by a master or because the provider refused it */
               is_active: boolean;
-              /** @enum {string} */
-              health: "ready" | "cooling" | "inactive";
+              /**
+               * @description cooling: rests until cooldown_until; suspended: the provider refused it, and is asked now and then whether it is well again
+               * @enum {string}
+               */
+              health: "ready" | "cooling" | "suspended" | "inactive";
               cooldown_until: string | null;
               /** @description Failures in a row */
               failure_count: number;
               last_error: string | null;
               last_error_at: string | null;
+              suspended_at: string | null;
               /** @description Tasks at the provider now */
               running_tasks: number;
               /** @description Tasks that the provider took with it */
@@ -5890,13 +5896,17 @@ export interface operations {
               account_name: string | null;
               /** @description false: out of rotation, by a master or because the provider refused it */
               is_active: boolean;
-              /** @enum {string} */
-              health: "ready" | "cooling" | "inactive";
+              /**
+               * @description cooling: rests until cooldown_until; suspended: the provider refused it, and is asked now and then whether it is well again
+               * @enum {string}
+               */
+              health: "ready" | "cooling" | "suspended" | "inactive";
               cooldown_until: string | null;
               /** @description Failures in a row */
               failure_count: number;
               last_error: string | null;
               last_error_at: string | null;
+              suspended_at: string | null;
               /** @description Tasks at the provider now */
               running_tasks: number;
               /** @description Tasks that the provider took with it */
@@ -5956,13 +5966,17 @@ export interface operations {
               account_name: string | null;
               /** @description false: out of rotation, by a master or because the provider refused it */
               is_active: boolean;
-              /** @enum {string} */
-              health: "ready" | "cooling" | "inactive";
+              /**
+               * @description cooling: rests until cooldown_until; suspended: the provider refused it, and is asked now and then whether it is well again
+               * @enum {string}
+               */
+              health: "ready" | "cooling" | "suspended" | "inactive";
               cooldown_until: string | null;
               /** @description Failures in a row */
               failure_count: number;
               last_error: string | null;
               last_error_at: string | null;
+              suspended_at: string | null;
               /** @description Tasks at the provider now */
               running_tasks: number;
               /** @description Tasks that the provider took with it */

@@ -34,7 +34,7 @@ values
     'public.generations', '',
     'aspect_ratio created_at credits_charged deleted_at error_code event_id failed_at id image_url refunded_at started_at status style_id '
       || 'succeeded_at user_id visibility',
-    'client_address expected_seconds guest_id idempotency_key photo_path request_hash request_id result_path run_at'
+    'client_address expected_seconds guest_id idempotency_key lane_id photo_path request_hash request_id result_path run_at turn'
   ),
   ('public.event_gallery', 'aspect_ratio created_at event_id event_slug image_url style_id', '', ''),
   (
@@ -58,7 +58,7 @@ values
   ('public.identity_prompts', '', '', 'created_at id master_prompt updated_at version'),
   (
     'public.api_key_pool', '', '',
-    'account_name api_key cooldown_until created_at failure_count id is_active last_error last_error_at last_used_at updated_at usage_count'
+    'account_name api_key cooldown_until created_at failure_count id is_active last_error last_error_at last_used_at suspended_at updated_at usage_count'
   ),
   -- The API does not expose this schema: what is open in it is read by credit_statement() and event_gallery,
   -- with the rights of the person who asks.
@@ -77,7 +77,7 @@ values
   ('private.file_tasks', '', '', 'action bucket created_at id path run_at to_bucket tries'),
   (
     'private.generation_attempts', '', '',
-    'account api_key_id attempt claimed_at cost_credits error_code error_detail finished_at generation_id id latency_ms model next_check_at '
+    'account api_key_id attempt claimed_at copying_until cost_credits error_code error_detail finished_at generation_id id latency_ms model next_check_at '
       || 'prompt_version status submitted_at task_id token_hash'
   ),
   ('private.hourly_credits', '', '', 'amount destination hour kind source'),
@@ -95,17 +95,19 @@ values
   ('private.photo_uploads', '', '', 'created_at event_id path user_id'),
   ('private.pin_sessions', '', '', 'created_at event_id expires_at id revoked_at token_hash'),
   ('private.prompt_versions', '', '', 'created_at master_prompt style_id version'),
+  ('private.queue_lanes', '', '', 'lane_id last_claimed_at turn waiting'),
   ('private.rate_limits', '', '', 'expires_at hits locked_until locks name window_started_at'),
   ('private.roll_up', '', '', 'counted_until is_singleton'),
   ('private.secrets', '', '', 'name value'),
   (
     'private.settings', '', '',
-    'is_in_maintenance is_singleton pack_unlock_price provider_credit_currency provider_credit_price provider_model provider_output_format '
-      || 'provider_resolution provider_tasks_per_window provider_tasks_running referral_reward signup_bonus updated_at uploads_per_minute'
+    'cooldown_seconds delivery_seconds dispatch_seconds is_in_maintenance is_singleton lost_answer_seconds pack_unlock_price provider_credit_currency provider_credit_price provider_model provider_output_format '
+      || 'provider_resolution provider_tasks_per_window provider_tasks_running provider_window_seconds referral_reward retry_seconds signup_bonus updated_at '
+      || 'uploads_per_minute'
   ),
   ('private.stored_pictures', '', '', 'bytes crc32 generation_id'),
   ('private.style_tests', '', '', 'generation_id master_prompt'),
-  ('private.sweeper', '', '', 'dispatch_rate expected_seconds is_singleton last_sweep_at queue_length'),
+  ('private.sweeper', '', '', 'dispatch_opens_at dispatch_rate expected_seconds is_singleton last_sweep_at queue_length waiting_lanes'),
   ('private.table_scans', '', '', 'event_id label last_at scans'),
   ('private.webhook_inbox', '', '', 'body error headers id is_verified processed_at received_at resource_id topic');
 

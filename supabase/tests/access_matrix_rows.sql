@@ -212,7 +212,7 @@ from unnest(
   '{public.identity_prompts, public.api_key_pool, private.alerts, private.audit_log, private.bonus_claims, private.credit_debts, private.download_tickets, private.file_tasks,
     private.generation_attempts, private.hourly_credits, private.hourly_latencies, private.hourly_photos, private.hourly_styles, private.invitations,
     private.outbox, private.photo_uploads, private.pin_sessions, private.prompt_versions, private.rate_limits, private.roll_up, private.secrets, private.settings, private.stored_pictures,
-    private.style_tests, private.sweeper, private.table_scans, private.webhook_inbox}'::text[]
+    private.queue_lanes, private.style_tests, private.sweeper, private.table_scans, private.webhook_inbox}'::text[]
 ) as object;
 -- A statement names the other side of each movement; other people's are empty.
 insert into reads

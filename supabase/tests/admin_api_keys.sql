@@ -61,7 +61,7 @@ select is(
 -- Adding.
 select is(
   public.add_api_key(pg_temp.person('master'), 'tap-secret-wxyz', 'Dos', true) - 'id' - 'created_at',
-  '{"masked": "…wxyz", "account_name": "Dos", "is_active": true, "health": "ready", "cooldown_until": null, "failure_count": 0,
+  '{"masked": "…wxyz", "account_name": "Dos", "is_active": true, "health": "ready", "cooldown_until": null, "failure_count": 0, "suspended_at": null,
     "last_error": null, "last_error_at": null, "running_tasks": 0, "usage_count": 0, "last_used_at": null}',
   'a key is added, and its last four characters are all that comes back'
 );

@@ -159,8 +159,8 @@ delete from public.generations where style_id = 'tap_new';
 
 -- All of this is one instant: what was first is said here.
 update public.generations set run_at = now() - interval '1 second' where id = (select generation_id from tests where name = 'published');
-create temporary table claims as select 1 as turn, claim.* from public.claim_generation() as claim;
-insert into claims select 2, claim.* from public.claim_generation() as claim;
+create temporary table claims as select 1 as turn, claim.* from public.claim_generations() as claim;
+insert into claims select 2, claim.* from public.claim_generations() as claim;
 select results_eq(
   $$ select tests.name, claims.prompt, attempts.prompt_version
      from claims join tests using (generation_id) join private.generation_attempts as attempts on attempts.id = claims.attempt_id

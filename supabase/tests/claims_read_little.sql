@@ -34,7 +34,7 @@ declare
   v_before bigint;
 begin
   select seq_tup_read + idx_tup_fetch into v_before from pg_stat_xact_user_tables where relid = 'public.generations'::regclass;
-  perform public.claim_generation();
+  perform public.claim_generations();
   return (
     select seq_tup_read + idx_tup_fetch - v_before from pg_stat_xact_user_tables where relid = 'public.generations'::regclass
   );

@@ -3,7 +3,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(82);
+select plan(83);
 
 -- Only this test's photos and keys are in play.
 update public.generations set run_at = 'infinity' where status = 'queued';
@@ -68,7 +68,7 @@ declare
 begin
   for v_i in 1 .. p_count loop
     select substr(generations.guest_id, 5) as photo, claimed.api_key into v_claim
-    from public.claim_generation() as claimed
+    from public.claim_generations() as claimed
     join public.generations on generations.id = claimed.generation_id;
     exit when not found;
     v_said := v_said || case p_what when 'photos' then v_claim.photo else v_claim.api_key end;
@@ -105,7 +105,7 @@ select is(pg_temp.claim(), '{photo_1}', 'a key that has cooled down takes photos
 select pg_temp.start_over();
 select pg_temp.queue_photo('photo_1');
 select pg_temp.add_key('tap-key', 'tap-account');
-create temporary table claimed as select * from public.claim_generation();
+create temporary table claimed as select * from public.claim_generations();
 
 select results_eq(
   $$ select attempt, api_key, photo_path, prompt, aspect_ratio, model, resolution, output_format from claimed $$,
@@ -190,7 +190,7 @@ select is(pg_temp.claim(5), '{photo_1,photo_2}', 'an account runs as many tasks 
 select public.record_submission((pg_temp.attempt('photo_1')).id, 'tap-task-1');
 update private.generation_attempts set claimed_at = now() - interval '1 minute' where account = 'tap-account';
 select is(pg_temp.claim(5), '{}', 'a task that the provider accepted is running, and so is one whose answer is awaited');
-select public.release_attempt((pg_temp.attempt('photo_1')).id, 'tap', 'tap', 600, 'keep');
+select public.release_attempt((pg_temp.attempt('photo_1')).id, 'tap', 'tap', 'keep');
 select is(pg_temp.claim(5), '{photo_3}', 'a task that ended makes room for one');
 update private.settings set provider_tasks_running = 100;
 
@@ -216,7 +216,7 @@ select results_eq(
 select public.record_submission((pg_temp.attempt('photo_1')).id, 'tap-task-again');
 select is((pg_temp.attempt('photo_1')).task_id, 'tap-task-1', 'an attempt accepted twice keeps its task');
 select is((pg_temp.key('tap-key')).usage_count, 1::bigint, 'an attempt accepted twice is counted once');
-select public.release_attempt((pg_temp.attempt('photo_2')).id, 'tap', 'tap', 0, 'keep');
+select public.release_attempt((pg_temp.attempt('photo_2')).id, 'tap', 'tap', 'keep');
 select public.record_submission((pg_temp.attempt('photo_2')).id, 'tap-task-late');
 select results_eq(
   $$ select status, task_id from private.generation_attempts where id = (pg_temp.attempt('photo_2')).id $$,
@@ -230,7 +230,7 @@ select pg_temp.queue_photo('photo_1', '1 minute');
 select pg_temp.add_key('tap-key');
 select pg_temp.claim();
 update public.generations set started_at = now() - interval '30 seconds' where guest_id = 'tap_photo_1';
-select public.release_attempt((pg_temp.attempt('photo_1')).id, 'RATE_LIMITED', repeat('x', 600), 5, 'keep');
+select public.release_attempt((pg_temp.attempt('photo_1')).id, 'RATE_LIMITED', repeat('x', 600), 'keep');
 
 select results_eq(
   $$ select status, finished_at, error_code, length(error_detail) from private.generation_attempts
@@ -239,30 +239,34 @@ select results_eq(
   'a released attempt has failed and keeps why, cut to size'
 );
 select results_eq(
-  $$ select (pg_temp.photo('photo_1')).status::text, (pg_temp.photo('photo_1')).run_at, (pg_temp.photo('photo_1')).credits_charged::integer $$,
-  $$ values ('queued', now() + interval '5 seconds', 1) $$,
-  'its photo is queued again for later, and stays charged'
+  $$ select (pg_temp.photo('photo_1')).status::text,
+       (pg_temp.photo('photo_1')).run_at between now() + interval '2 seconds' and now() + interval '3 seconds',
+       (pg_temp.photo('photo_1')).credits_charged::integer $$,
+  $$ values ('queued', true, 1) $$,
+  'its photo is queued again for 2 to 3 seconds later, and stays charged'
 );
 select results_eq(
   $$ select is_active, failure_count, cooldown_until from public.api_key_pool where api_key = 'tap-key' $$,
   $$ values (true, 0, null::timestamptz) $$, 'keep leaves the key alone'
 );
 update public.generations set run_at = now() where guest_id = 'tap_photo_1';
-select is((select attempt from public.claim_generation()), 2, 'the next try is the second attempt');
+select is((select attempt from public.claim_generations()), 2, 'the next try is the second attempt');
 select is((pg_temp.photo('photo_1')).started_at, now() - interval '30 seconds', 'a photo has started when it was first tried');
 
-select public.release_attempt((pg_temp.attempt('photo_1', 1)).id, 'AGAIN', 'tap', 5, 'cool_down');
+select public.release_attempt((pg_temp.attempt('photo_1', 1)).id, 'AGAIN', 'tap', 'cool_down');
 select is((pg_temp.photo('photo_1')).status, 'processing', 'an attempt released twice does not requeue what is running by now');
 select is((pg_temp.attempt('photo_1', 1)).error_code, 'RATE_LIMITED', 'an attempt released twice keeps its first error');
 select is((pg_temp.key('tap-key')).failure_count, 0, 'an attempt released twice does not touch the key');
 
+alter table private.generation_attempts disable trigger generation_attempts_keep_final_state;
 update private.generation_attempts set status = 'claimed', finished_at = null where id = (pg_temp.attempt('photo_1', 1)).id;
-select public.release_attempt((pg_temp.attempt('photo_1', 1)).id, 'tap', 'tap', 5, 'keep');
+alter table private.generation_attempts enable trigger generation_attempts_keep_final_state;
+select public.release_attempt((pg_temp.attempt('photo_1', 1)).id, 'tap', 'tap', 'keep');
 select is((pg_temp.attempt('photo_1', 1)).status, 'failed', 'an overtaken attempt can still be released');
 select is((pg_temp.photo('photo_1')).status, 'processing', 'an overtaken attempt does not requeue its photo');
 
 select public.fail_generation((pg_temp.photo('photo_1')).id, 'GENERATION_TIMED_OUT');
-select public.release_attempt((pg_temp.attempt('photo_1', 2)).id, 'tap', 'tap', 5, 'keep');
+select public.release_attempt((pg_temp.attempt('photo_1', 2)).id, 'tap', 'tap', 'keep');
 select is((pg_temp.attempt('photo_1', 2)).status, 'failed', 'the last attempt of a photo that was given up can be released');
 select is((pg_temp.photo('photo_1')).status, 'failed', 'a photo that was given up is not queued again');
 select is(pg_temp.claim(), '{}', 'a photo that was given up is not dispatched again');
@@ -274,13 +278,13 @@ select pg_temp.queue_photo('photo_1'), pg_temp.queue_photo('photo_2'), pg_temp.q
 select pg_temp.add_key('tap-key', 'tap-account');
 select pg_temp.claim(3);
 select pg_temp.add_key('tap-sister', 'tap-account'), pg_temp.add_key('tap-stranger', 'tap-elsewhere');
-select public.release_attempt((pg_temp.attempt('photo_1')).id, 'RATE_LIMITED', '429', 0, 'cool_down');
+select public.release_attempt((pg_temp.attempt('photo_1')).id, 'RATE_LIMITED', '429', 'cool_down');
 
 select results_eq(
-  $$ select api_key, is_active, failure_count, last_error, last_error_at,
+  $$ select api_key, is_active, failure_count, last_error, last_error_at >= now(),
        cooldown_until between now() + interval '10 seconds' and now() + interval '15 seconds'
      from public.api_key_pool where account_name = 'tap-account' order by api_key $$,
-  $$ values ('tap-key', true, 1, 'RATE_LIMITED', now(), true), ('tap-sister', true, 1, 'RATE_LIMITED', now(), true) $$,
+  $$ values ('tap-key', true, 1, 'RATE_LIMITED', true, true), ('tap-sister', true, 1, 'RATE_LIMITED', true, true) $$,
   'an account rests with all of its keys, at first for 10 to 15 seconds'
 );
 select results_eq(
@@ -288,13 +292,22 @@ select results_eq(
   $$ values (0, null::timestamptz) $$, 'other accounts do not rest'
 );
 select is(pg_temp.claim(1, 'keys'), '{tap-stranger}', 'photos go on with the other accounts');
-select public.release_attempt((pg_temp.attempt('photo_2')).id, 'RATE_LIMITED', '429', 0, 'cool_down');
+select public.release_attempt((pg_temp.attempt('photo_2')).id, 'RATE_LIMITED', '429', 'cool_down');
+select is((pg_temp.key('tap-key')).failure_count, 1, 'refusals of one burst are one');
+-- As if the first had been refused before these were sent.
+update public.api_key_pool set last_error_at = now() - interval '1 minute' where account_name = 'tap-account';
+select pg_temp.queue_photo('photo_4'), pg_temp.queue_photo('photo_5');
+update public.api_key_pool set cooldown_until = null where api_key = 'tap-key';
+update public.api_key_pool set is_active = api_key = 'tap-key' where api_key like 'tap-%';
+select pg_temp.claim(9);
+update public.api_key_pool set is_active = true where api_key like 'tap-%';
+select public.release_attempt((pg_temp.attempt('photo_4')).id, 'RATE_LIMITED', '429', 'cool_down');
 select ok(
   (pg_temp.key('tap-key')).cooldown_until between now() + interval '20 seconds' and now() + interval '30 seconds',
   'the second refusal in a row doubles the rest'
 );
-update public.api_key_pool set failure_count = 1000 where account_name = 'tap-account';
-select public.release_attempt((pg_temp.attempt('photo_3')).id, 'RATE_LIMITED', '429', 0, 'cool_down');
+update public.api_key_pool set failure_count = 1000, last_error_at = now() - interval '1 minute' where account_name = 'tap-account';
+select public.release_attempt((pg_temp.attempt('photo_5')).id, 'RATE_LIMITED', '429', 'cool_down');
 select ok(
   (pg_temp.key('tap-key')).cooldown_until between now() + interval '5 minutes' and now() + interval '7 minutes 30 seconds',
   'however many the refusals, an account rests 5 minutes and a half as much again at most'
@@ -308,7 +321,7 @@ select pg_temp.queue_photo('photo_1'), pg_temp.queue_photo('photo_2');
 select pg_temp.add_key('tap-key', 'tap-account');
 select pg_temp.claim(2);
 select pg_temp.add_key('tap-sister', 'tap-account');
-select public.release_attempt((pg_temp.attempt('photo_1')).id, 'UNAUTHORIZED', '401', 0, 'disable');
+select public.release_attempt((pg_temp.attempt('photo_1')).id, 'UNAUTHORIZED', '401', 'suspend');
 
 select is((pg_temp.key('tap-key')).is_active, false, 'a refused key leaves the rotation');
 select results_eq(
@@ -322,7 +335,7 @@ select is(
    where kind = 'provider_key_disabled' and subject = (pg_temp.key('tap-key')).id::text and resolved_at is null),
   1, 'a person is told that the key was refused'
 );
-select public.release_attempt((pg_temp.attempt('photo_2')).id, 'UNAUTHORIZED', '401', 0, 'disable');
+select public.release_attempt((pg_temp.attempt('photo_2')).id, 'UNAUTHORIZED', '401', 'suspend');
 select is(
   (select count(*)::integer from private.alerts where kind = 'provider_key_disabled'), 1, 'a key that is refused twice is one alert'
 );
@@ -336,7 +349,7 @@ select pg_temp.start_over();
 select pg_temp.queue_photo('photo_1');
 select pg_temp.add_key('tap-key');
 truncate claimed;
-insert into claimed select * from public.claim_generation();
+insert into claimed select * from public.claim_generations();
 
 select results_eq(
   $$ select found.attempt_id, found.task_id, found.api_key, found.is_finished
@@ -358,7 +371,7 @@ select is_empty(
   $$ select found.* from claimed, public.find_attempt(gen_random_uuid(), 1, claimed.callback_token) as found $$,
   'the token of one photo does not find another'
 );
-select public.release_attempt((select attempt_id from claimed), 'tap', 'tap', 600, 'keep');
+select public.release_attempt((select attempt_id from claimed), 'tap', 'tap', 'keep');
 select is(
   (select found.is_finished from claimed, public.find_attempt(claimed.generation_id, 1, claimed.callback_token) as found), false,
   'an attempt that has failed may still bring a picture'
@@ -399,7 +412,7 @@ select results_eq(
 );
 update private.generation_attempts set next_check_at = now() where task_id like 'tap-task-%';
 update private.generation_attempts set next_check_at = now() where id = (pg_temp.attempt('photo_4')).id;
-select public.release_attempt((pg_temp.attempt('photo_1')).id, 'tap', 'tap', 60, 'keep');
+select public.release_attempt((pg_temp.attempt('photo_1')).id, 'tap', 'tap', 'keep');
 select public.fail_generation((pg_temp.photo('photo_2')).id, 'GENERATION_TIMED_OUT');
 select is(
   (select array_agg(task_id order by task_id) from public.claim_checks(10)), '{tap-task-2,tap-task-3}',
@@ -429,17 +442,17 @@ create temporary table progress_before as select (pg_temp.seen('photo_1')).progr
 select pg_temp.add_key('tap-key');
 select pg_temp.claim();
 select results_eq(
-  $$ select (pg_temp.seen('photo_1')).state, (pg_temp.seen('photo_1')).queue_position, (pg_temp.seen('photo_1')).is_check_due,
+  $$ select (pg_temp.seen('photo_1')).state, (pg_temp.seen('photo_1')).queue_position, (pg_temp.seen('photo_1')).is_due,
        (pg_temp.seen('photo_1')).eta_seconds > 0, (pg_temp.seen('photo_1')).progress = (select progress from progress_before) $$,
   $$ values ('processing', null::integer, false, true, true) $$,
   'a claimed photo is processing, without a place in the queue, and its progress does not jump'
 );
 select is((pg_temp.seen('photo_3')).queue_position, 2, 'who has been claimed is not ahead any more');
 select public.record_submission((pg_temp.attempt('photo_1')).id, 'tap-task-1');
-select is((pg_temp.seen('photo_1')).is_check_due, false, 'right after it was accepted the provider need not be asked');
+select is((pg_temp.seen('photo_1')).is_due, false, 'right after it was accepted the provider need not be asked');
 update private.generation_attempts set next_check_at = now() where task_id = 'tap-task-1';
-select is((pg_temp.seen('photo_1')).is_check_due, true, 'when its time has come the provider should be asked');
-select public.release_attempt((pg_temp.attempt('photo_1')).id, 'tap', 'tap', 0, 'keep');
+select is((pg_temp.seen('photo_1')).is_due, true, 'when its time has come the provider should be asked');
+select public.release_attempt((pg_temp.attempt('photo_1')).id, 'tap', 'tap', 'keep');
 select ok(
   (pg_temp.seen('photo_1')).progress >= (select progress from progress_before), 'progress does not run backwards when a try fails'
 );

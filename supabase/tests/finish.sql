@@ -3,7 +3,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(121);
+select plan(123);
 
 insert into auth.users (id, email)
 values ('8d000000-0000-4000-8000-000000000001', 'user@tap.example'), ('8d000000-0000-4000-8000-000000000002', 'master@tap.example');
@@ -181,8 +181,24 @@ select is(pg_temp.in_gallery('mine'), null, 'a photo of a user is in no gallery'
 
 select pg_temp.remember_the_world();
 select is((pg_temp.complete('good')).image_url, 'https://tap.example/good-1.png', 'completing twice answers with the same picture');
-select public.complete_generation((pg_temp.attempt('good')).id, 'tap-x', 'generations_private', 'https://tap.example/good-x.png', 1, 1);
+select public.complete_generation((pg_temp.attempt('good')).id, 'tap-x', 'generations', 'https://tap.example/good-x.png', 1, 1);
 select results_eq('select * from world', 'select * from world_before', 'completing twice changes nothing, whatever the second call says');
+select public.complete_generation((pg_temp.attempt('good')).id, 'tap-x', 'generations_private', 'https://tap.example/good-x.png', 1, 1);
+select results_eq(
+  format('select action, bucket from private.file_tasks where path = %L', (pg_temp.photo('good')).result_path),
+  $$ values ('remove', 'generations_private') $$, 'what a second finisher stored elsewhere is removed'
+);
+select pg_temp.begin_photo('to_be_moved');
+update public.generations set visibility = 'pending' where id = (pg_temp.photo('to_be_moved')).id;
+select public.complete_generation((pg_temp.attempt('to_be_moved')).id, 'tap-to-be-moved', 'generations_private', 'https://tap.example/a.png', 1, 1);
+update public.generations set visibility = 'visible' where id = (pg_temp.photo('to_be_moved')).id;
+insert into private.file_tasks (action, bucket, path, to_bucket)
+values ('move', 'generations_private', (pg_temp.photo('to_be_moved')).result_path, 'generations');
+select public.complete_generation((pg_temp.attempt('to_be_moved')).id, 'tap-to-be-moved', 'generations_private', 'https://tap.example/a.png', 1, 1);
+select results_eq(
+  format('select action, to_bucket from private.file_tasks where path = %L', (pg_temp.photo('to_be_moved')).result_path),
+  $$ values ('move', 'generations') $$, 'but not what is about to be moved to where it belongs'
+);
 
 -- Several attempts
 

@@ -17,6 +17,7 @@ export type Database = {
           "last_error": string | null;
           "last_error_at": string | null;
           "last_used_at": string | null;
+          "suspended_at": string | null;
           "updated_at": string;
           "usage_count": number;
         };
@@ -32,6 +33,7 @@ export type Database = {
           "last_error"?: string | null;
           "last_error_at"?: string | null;
           "last_used_at"?: string | null;
+          "suspended_at"?: string | null;
           "updated_at"?: string;
           "usage_count"?: number;
         };
@@ -46,6 +48,7 @@ export type Database = {
           "last_error"?: string | null;
           "last_error_at"?: string | null;
           "last_used_at"?: string | null;
+          "suspended_at"?: string | null;
           "updated_at"?: string;
           "usage_count"?: number;
         };
@@ -289,6 +292,7 @@ export type Database = {
           "id": string;
           "idempotency_key": string | null;
           "image_url": string | null;
+          "lane_id": string;
           "photo_path": string | null;
           "refunded_at": string | null;
           "request_hash": string | null;
@@ -299,6 +303,7 @@ export type Database = {
           "status": string;
           "style_id": string;
           "succeeded_at": string | null;
+          "turn": number;
           "user_id": string | null;
           "visibility": string;
         };
@@ -317,6 +322,7 @@ export type Database = {
           "id"?: string;
           "idempotency_key"?: string | null;
           "image_url"?: string | null;
+          "lane_id"?: never;
           "photo_path"?: string | null;
           "refunded_at"?: string | null;
           "request_hash"?: string | null;
@@ -327,6 +333,7 @@ export type Database = {
           "status"?: string;
           "style_id": string;
           "succeeded_at"?: string | null;
+          "turn"?: number;
           "user_id"?: string | null;
           "visibility"?: string;
         };
@@ -344,6 +351,7 @@ export type Database = {
           "id"?: string;
           "idempotency_key"?: string | null;
           "image_url"?: string | null;
+          "lane_id"?: never;
           "photo_path"?: string | null;
           "refunded_at"?: string | null;
           "request_hash"?: string | null;
@@ -354,6 +362,7 @@ export type Database = {
           "status"?: string;
           "style_id"?: string;
           "succeeded_at"?: string | null;
+          "turn"?: number;
           "user_id"?: string | null;
           "visibility"?: string;
         };
@@ -856,8 +865,8 @@ export type Database = {
           "to_bucket": string;
         }[];
       };
-      "claim_generation": {
-        Args: Record<PropertyKey, never>;
+      "claim_generations": {
+        Args: { "p_limit"?: number };
         Returns: {
           "api_key": string;
           "aspect_ratio": string;
@@ -870,6 +879,13 @@ export type Database = {
           "photo_path": string;
           "prompt": string;
           "resolution": string;
+        }[];
+      };
+      "claim_key_probes": {
+        Args: { "p_limit": number };
+        Returns: {
+          "api_key": string;
+          "api_key_id": string;
         }[];
       };
       "claim_open_orders": {
@@ -1035,6 +1051,21 @@ export type Database = {
       "duplicate_event": {
         Args: { "p_actor_id": string; "p_changes": Json; "p_event_id": string };
         Returns: Json;
+      };
+      "fail_attempt": {
+        Args: {
+          "p_attempt_id": number;
+          "p_can_retry": boolean;
+          "p_detail": string;
+          "p_error_code": string;
+        };
+        Returns: Database["public"]["CompositeTypes"]["generation_status"];
+        SetofOptions: {
+          from: "*";
+          to: "generation_status";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "fail_generation": {
         Args: {
@@ -1437,17 +1468,32 @@ export type Database = {
       };
       "record_submission": {
         Args: { "p_attempt_id": number; "p_task_id": string };
-        Returns: undefined;
+        Returns: Database["public"]["CompositeTypes"]["generation_status"];
+        SetofOptions: {
+          from: "*";
+          to: "generation_status";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
       };
       "release_attempt": {
         Args: {
           "p_attempt_id": number;
-          "p_delay_seconds": number;
           "p_detail": string;
           "p_error_code": string;
           "p_key_action": string;
         };
-        Returns: undefined;
+        Returns: Database["public"]["CompositeTypes"]["generation_status"];
+        SetofOptions: {
+          from: "*";
+          to: "generation_status";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
+      "report_key_balance": {
+        Args: { "p_api_key_id": string; "p_balance": number };
+        Returns: boolean;
       };
       "resolve_alert": { Args: { "p_actor_id": string; "p_alert_id": number }; Returns: Json };
       "roll_up_figures": { Args: { "p_limit"?: string }; Returns: string };
@@ -1462,6 +1508,7 @@ export type Database = {
         Args: { "p_actor_id": string; "p_changes": Json; "p_pack_id": string };
         Returns: Json;
       };
+      "seconds_until_dispatch": { Args: Record<PropertyKey, never>; Returns: number };
       "set_event_pin": {
         Args: { "p_actor_id": string; "p_event_id": string; "p_pin": string };
         Returns: undefined;
@@ -1566,7 +1613,7 @@ export type Database = {
         "queue_position": number | null;
         "eta_seconds": number | null;
         "progress": number | null;
-        "is_check_due": boolean | null;
+        "is_due": boolean | null;
         "photo_path": string | null;
       };
     };

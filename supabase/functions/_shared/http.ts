@@ -12,17 +12,13 @@ import {
   messageOf,
   statusOf,
 } from "./errors.ts";
-import { describeError, log } from "./log.ts";
+import { currentLine, describeError, log, RequestLine } from "./log.ts";
 
 /** What every request carries through its handlers. */
 export interface Variables {
   requestId: string;
-  /** Steps of the request for `Server-Timing`: name and milliseconds. */
-  timings: [string, number][];
-  /** More for the request's log line. */
-  logFields: Record<string, string | number | boolean>;
-  /** True for a request that found nothing to do: one of those every few seconds is no news. */
-  isRoutine: boolean;
+  /** The request's log line. */
+  line: RequestLine;
 }
 export type AppContext = Context<{ Variables: Variables }>;
 export type App = Hono<{ Variables: Variables }>;
@@ -32,13 +28,14 @@ export function currentRequestId(): string | undefined {
   return tryGetContext<{ Variables: Variables }>()?.get("requestId");
 }
 
-/** Runs work after the answer; the platform keeps the process alive for it. */
+/** Runs work after the answer; the platform keeps the process alive for it, and the request's log line waits. */
 export function inBackground(work: Promise<unknown>): void {
   const guarded = work.catch((error) =>
     log("error", "background_failed", { error: describeError(error) })
   );
   // deno-lint-ignore no-explicit-any -- a global of the edge runtime that has no types
   (globalThis as any).EdgeRuntime?.waitUntil(guarded);
+  currentLine()?.hold(guarded);
 }
 
 /**
@@ -52,27 +49,29 @@ export function createApp(name: string): App {
   app.use(async (c, next) => {
     const started = performance.now();
     const inbound = c.req.header("x-request-id") ?? "";
-    c.set("requestId", /^[A-Za-z0-9_-]{8,64}$/.test(inbound) ? inbound : crypto.randomUUID());
-    c.set("timings", []);
-    c.set("logFields", {});
-    c.set("isRoutine", false);
+    c.set(
+      "requestId",
+      /^[A-Za-z0-9_-]{8,64}$/.test(inbound) ? inbound : crypto.randomUUID(),
+    );
+    const line = new RequestLine();
+    c.set("line", line);
     await next();
     const duration = performance.now() - started;
     c.header("x-request-id", c.get("requestId"));
     c.header(
       "server-timing",
-      [...c.get("timings"), ["total", duration] as const]
+      [...line.timings(), ["total", duration] as const]
         .map(([step, ms]) => `${step};dur=${ms.toFixed(1)}`).join(", "),
     );
-    if (c.get("isRoutine") && c.res.ok) return;
-    log("info", "request", {
+    if (!c.res.ok) line.isRoutine = false;
+    line.note({
       request_id: c.get("requestId"),
       method: c.req.method,
       path: c.req.path,
       status: c.res.status,
-      duration_ms: Math.round(duration),
-      ...c.get("logFields"),
+      duration_ms: Math.round(duration * 10) / 10,
     });
+    line.close();
   });
   app.use(cors({
     origin: "*",
@@ -113,10 +112,12 @@ function matches(pattern: string, path: string): boolean {
 export function renderError(c: AppContext, error: unknown, more: Record<string, unknown> = {}) {
   const known = toApiError(error);
   if (statusOf(known.code) >= 500 && known.code !== "MAINTENANCE") {
-    log("error", "request_failed", { request_id: c.get("requestId"), error: describeError(error) });
+    log("error", "request_failed", { error: describeError(error) });
   }
-  c.get("logFields").error = known.code;
-  if (known.retryAfter !== undefined) c.header("retry-after", String(known.retryAfter));
+  c.get("line").note({ error: known.code });
+  if (known.retryAfter !== undefined) {
+    c.header("retry-after", String(known.retryAfter));
+  }
   return c.json({
     success: false,
     error: known.code,
@@ -131,16 +132,6 @@ function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   const code: ErrorCode = error instanceof MissingVariableError ? "UNAVAILABLE" : "INTERNAL";
   return new ApiError(code, { cause: error });
-}
-
-/** Measures a step of a request for its `Server-Timing` header. */
-export async function timed<T>(c: AppContext, step: string, work: Promise<T>): Promise<T> {
-  const started = performance.now();
-  try {
-    return await work;
-  } finally {
-    c.get("timings").push([step, performance.now() - started]);
-  }
 }
 
 /**

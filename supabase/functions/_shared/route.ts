@@ -2,7 +2,8 @@ import { etag } from "hono/etag";
 import { z, type ZodType } from "zod";
 import { authenticate, type Caller, requireService, requireUser } from "./auth.ts";
 import { ApiError, type ErrorCode } from "./errors.ts";
-import { type App, type AppContext, parse, readJson, refuseUnstorable, timed } from "./http.ts";
+import { type App, type AppContext, parse, readJson, refuseUnstorable } from "./http.ts";
+import { timed } from "./log.ts";
 
 /** Which credential a route asks for, and what its handler gets to know of the caller. */
 interface Credentials {
@@ -134,7 +135,7 @@ async function serve(definition: AnyRoute, c: AppContext): Promise<Response> {
   // A body arrives while the credential is looked at; what is wrong with it is said after that.
   const reading = definition.body && readJson(c.req.raw, definition.maxBodyBytes ?? MAX_BODY_BYTES);
   reading?.catch(() => {});
-  const actor = await timed(c, "auth", identify(definition.credential, c.req.raw));
+  const actor = await timed("auth", identify(definition.credential, c.req.raw));
   const params = definition.params && readParams(definition, c.req.param());
   for (const [name, value] of Object.entries(c.req.query())) refuseUnstorable(name, value);
   const query = parse(definition.query ?? NOTHING, c.req.query());

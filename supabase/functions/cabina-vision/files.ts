@@ -1,3 +1,4 @@
+import { crashPoint } from "../_shared/crash_point.ts";
 import { rpc } from "../_shared/database.ts";
 import { describeError, log } from "../_shared/log.ts";
 import { move, publicBucketUrl, remove } from "../_shared/storage.ts";
@@ -42,6 +43,7 @@ export async function runFileTasks(limit: number): Promise<number> {
   }
 
   if (done.length === 0) return 0;
+  crashPoint("11-file-removed");
   return await rpc<number>("finish_file_tasks", {
     p_task_ids: done,
     p_public_base_url: publicBucketUrl("generations"),

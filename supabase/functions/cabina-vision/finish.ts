@@ -1,17 +1,15 @@
+import { crashPoint } from "../_shared/crash_point.ts";
 import { rpc } from "../_shared/database.ts";
 import { ApiError } from "../_shared/errors.ts";
 import { createFingerprint, type Fingerprint } from "../_shared/fingerprint.ts";
-import { describeError, log } from "../_shared/log.ts";
+import { describeError, log, timed } from "../_shared/log.ts";
 import { publicObjectUrl, store } from "../_shared/storage.ts";
-import { failAttempt, releaseAttempt } from "./attempts.ts";
 import type { Provider, TaskState } from "./provider/provider.ts";
 
 /** Seconds for which the provider may not know a task that it has just made. */
 const UNKNOWN_GRACE_SECONDS = 30;
 /** How long caches may keep a picture that can be hidden at any moment. */
 const CACHE_SECONDS = 60;
-/** A task that failed for a passing reason gets this many tries in all. */
-const MAX_TRIES = 2;
 
 /** A task at the provider and the attempt that it belongs to. */
 export interface Task {
@@ -22,6 +20,8 @@ export interface Task {
   attempt: number;
   seconds_since_submission: number;
 }
+
+type Success = TaskState & { kind: "success" };
 
 /** A row of `get_result_target`. */
 interface ResultTarget {
@@ -40,95 +40,130 @@ export async function checkDue(
     p_limit: limit,
     p_generation_id: generationId,
   });
-  await Promise.all(tasks.map((task) => settle(provider, task)));
+  await Promise.all(
+    tasks.map((task) =>
+      settle(provider, task).catch((error) =>
+        log("error", "task_not_settled", {
+          generation_id: task.generation_id,
+          error: describeError(error),
+        })
+      )
+    ),
+  );
   return tasks.length;
 }
 
 /**
  * Asks the provider how a task is doing and acts on that alone: whoever told us to look (callback,
  * poll, sweep) was only a hint. Safe to run any number of times, at once, and to be killed anywhere.
+ *
+ * `token` is given for a task that we first hear of by a callback: it is ours only if the provider's own
+ * record of it carries the address, with this token, that we gave out for the attempt.
  */
 export async function settle(
   provider: Provider,
   task: Task,
-  isOurs: (state: TaskState & { kind: "success" }) => boolean = () => true,
+  token?: string,
 ): Promise<void> {
-  const state = await provider.look(task.api_key, task.task_id);
+  const ids = { generation_id: task.generation_id, attempt: task.attempt };
+  const look = provider.look(task.api_key, task.task_id);
+  const state = await timed("look", look, { ...ids, outside: true });
+  crashPoint("7-looked-up");
+  if (token !== undefined) {
+    if (!("request" in state) || !state.request.includes(token)) {
+      return log("warn", "task_not_ours", ids);
+    }
+    await rpc("record_submission", {
+      p_attempt_id: task.attempt_id,
+      p_task_id: task.task_id,
+    });
+  }
   switch (state.kind) {
     case "running":
       return;
     case "unavailable":
-      log("warn", "provider_unavailable", {
-        generation_id: task.generation_id,
+      return log("warn", "provider_unavailable", {
+        ...ids,
         detail: state.detail,
       });
-      return;
     case "unknown":
       if (task.seconds_since_submission > UNKNOWN_GRACE_SECONDS) {
-        await releaseAttempt(
-          task,
-          "UNKNOWN_TASK",
-          "the provider does not know the task",
-        );
+        await fail(task, {
+          code: "UNKNOWN_TASK",
+          detail: "the provider does not know the task",
+        });
       }
       return;
     case "fail":
       return await fail(task, state);
     case "success":
-      if (isOurs(state)) await complete(provider, task, state);
+      return await complete(provider, task, state);
   }
 }
 
 async function fail(
   task: Task,
-  state: TaskState & { kind: "fail" },
+  { code, detail, canRetry = true, isContent = false }: {
+    code: string;
+    detail: string;
+    canRetry?: boolean;
+    isContent?: boolean;
+  },
 ): Promise<void> {
-  log("warn", "task_failed", {
-    generation_id: task.generation_id,
-    code: state.code,
-    detail: state.detail,
+  const ids = { generation_id: task.generation_id, attempt: task.attempt };
+  log("warn", "task_failed", { ...ids, code, detail });
+  await rpc("fail_attempt", {
+    p_attempt_id: task.attempt_id,
+    p_error_code: isContent ? "GENERATION_REFUSED" : "GENERATION_FAILED",
+    p_detail: `${code}: ${detail}`,
+    p_can_retry: canRetry,
   });
-  if (state.canRetry && task.attempt < MAX_TRIES) {
-    return await releaseAttempt(task, state.code, state.detail);
-  }
-  await failAttempt(task, state);
 }
 
 async function complete(
   provider: Provider,
   task: Task,
-  state: TaskState & { kind: "success" },
+  state: Success,
 ): Promise<void> {
-  const [target] = await rpc<ResultTarget[]>("get_result_target", {
-    p_attempt_id: task.attempt_id,
-  });
-  if (target === undefined) return; // Finished by somebody else.
-  const stored = target.is_wanted ? await copy(provider, task, state, target) : null;
+  const ids = { generation_id: task.generation_id, attempt: task.attempt };
+  const [target] = await timed(
+    "target",
+    rpc<ResultTarget[]>("get_result_target", { p_attempt_id: task.attempt_id }),
+    ids,
+  );
+  if (target === undefined) return; // Finished by somebody else, or about to be.
+  const copying = target.is_wanted ? copy(provider, task, state, target) : Promise.resolve(null);
+  const stored = await timed("copy", copying, { ...ids, outside: true });
   if (target.is_wanted && stored === null) return;
-
-  await rpc("complete_generation", {
-    p_attempt_id: task.attempt_id,
-    p_task_id: task.task_id,
-    p_bucket: target.bucket,
-    p_image_url: publicObjectUrl(target.bucket, target.path),
-    p_latency_ms: state.latencyMs,
-    p_cost_credits: state.cost,
-    p_bytes: stored?.bytes ?? null,
-    p_crc32: stored?.crc32 ?? null,
-  });
+  crashPoint("9-copied");
+  await timed(
+    "complete",
+    rpc("complete_generation", {
+      p_attempt_id: task.attempt_id,
+      p_task_id: task.task_id,
+      p_bucket: target.bucket,
+      p_image_url: publicObjectUrl(target.bucket, target.path),
+      p_latency_ms: state.latencyMs,
+      p_cost_credits: state.cost,
+      p_bytes: stored?.bytes ?? null,
+      p_crc32: stored?.crc32 ?? null,
+    }),
+    ids,
+  );
+  crashPoint("10-completed");
 }
 
 /** Streams the picture from the provider to storage: what was stored, or null when it did not get there. */
 async function copy(
   provider: Provider,
   task: Task,
-  state: TaskState & { kind: "success" },
+  state: Success,
   target: ResultTarget,
 ): Promise<Fingerprint | null> {
   try {
     const picture = await provider.download(task.api_key, state.urls);
     const { through, fingerprint } = createFingerprint();
-    // Two finishers write the same object with the same bytes.
+    // Two finishers of one task write the same object with the same bytes.
     await store(target.bucket, target.path, picture.body.pipeThrough(through), {
       contentType: picture.contentType,
       upsert: true,
@@ -136,20 +171,14 @@ async function copy(
     });
     return fingerprint;
   } catch (error) {
-    log("warn", "picture_not_copied", {
-      generation_id: task.generation_id,
-      error: describeError(error),
-    });
     // Storage that is away comes back: the next look copies again. A dead link does not.
-    if (!(error instanceof ApiError)) {
-      const detail = describeError(error);
-      await fail(task, {
-        kind: "fail",
-        code: "NO_PICTURE",
-        detail,
-        canRetry: true,
-        isContent: false,
+    if (error instanceof ApiError) {
+      log("warn", "picture_not_stored", {
+        generation_id: task.generation_id,
+        error: describeError(error),
       });
+    } else {
+      await fail(task, { code: "NO_PICTURE", detail: describeError(error) });
     }
     return null;
   }

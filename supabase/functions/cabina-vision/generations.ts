@@ -15,7 +15,8 @@ export interface GenerationStatus {
   queue_position: number | null;
   eta_seconds: number | null;
   progress: number;
-  is_check_due: boolean;
+  /** Whoever looks at it should move it on: dispatch the queue while it waits, else ask the provider. */
+  is_due: boolean;
   photo_path: string | null;
 }
 

@@ -1,13 +1,20 @@
+import { timed } from "../_shared/log.ts";
+import { inBackground } from "../_shared/http.ts";
+import { dispatchQueued } from "./dispatch.ts";
 import { checkDue } from "./finish.ts";
 import { type GenerationStatus, getGeneration, isFinished } from "./generations.ts";
 import type { Provider } from "./provider/provider.ts";
 
-/** Between two looks at a generation that somebody waits for. */
-const INTERVAL_MS = 700;
+/** Pauses between two looks at a generation that somebody waits for: longer while the end is far. */
+const PAUSE_MS = { least: 500, most: 2_000, perSecondLeft: 150 };
+/** Each poll sends the next photo on its way, and one more that may have been left behind. */
+const DISPATCH_LIMIT = 2;
+/** Longest that an answer waits for the provider's, for whom it may be the picture. */
+const LOOK_MS = 3_000;
 
 /**
- * Looks after a generation until it is finished or `seconds` are over, and returns its last status.
- * One query a look; the provider is asked only when the database says that it is time.
+ * Looks after a generation until it is finished or `seconds` are over, and returns its last status: moves it
+ * on whenever the database says that it is time, and else only reads its status.
  */
 export async function waitForGeneration(
   provider: Provider,
@@ -17,12 +24,44 @@ export async function waitForGeneration(
 ): Promise<GenerationStatus> {
   const deadline = Date.now() + seconds * 1000;
   while (!isFinished(status)) {
-    if (status.is_check_due) await checkDue(provider, 1, status.generation_id);
+    const isMoved = status.is_due && await moveOn(provider, status, deadline);
     const left = deadline - Date.now();
-    if (left <= 0 && !status.is_check_due) return status;
-    if (left > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(INTERVAL_MS, left)));
-    status = await getGeneration(status.generation_id, userId);
+    if (left <= 0 && !isMoved) return status;
+    if (left > 0) {
+      await timed("pause", pause(Math.min(pauseFor(status), left)), {
+        outside: true,
+      });
+    }
+    status = await timed("status", getGeneration(status.generation_id, userId));
     if (left <= 0) return status;
   }
   return status;
+}
+
+/** Does what is due, and returns whether the status may be another now. */
+async function moveOn(
+  provider: Provider,
+  status: GenerationStatus,
+  deadline: number,
+): Promise<boolean> {
+  if (status.state === "waiting") {
+    inBackground(dispatchQueued(provider, DISPATCH_LIMIT));
+    return false;
+  }
+  const look = checkDue(provider, 1, status.generation_id);
+  inBackground(look);
+  const patience = Math.max(LOOK_MS, deadline - Date.now());
+  return await Promise.race([
+    look.then((checked) => checked > 0, () => false),
+    pause(patience).then(() => false),
+  ]);
+}
+
+function pauseFor({ eta_seconds }: GenerationStatus): number {
+  const pause = (eta_seconds ?? 0) * PAUSE_MS.perSecondLeft;
+  return Math.min(Math.max(pause, PAUSE_MS.least), PAUSE_MS.most);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

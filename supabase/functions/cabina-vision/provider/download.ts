@@ -1,3 +1,4 @@
+import { crashPoint } from "../../_shared/crash_point.ts";
 import { describeError } from "../../_shared/log.ts";
 import { isLoopback } from "../../_shared/env.ts";
 import { sniffPhoto } from "../photo.ts";
@@ -78,6 +79,7 @@ async function peek(body: ReadableStream<Uint8Array>): Promise<Picture> {
       start: (controller) => controller.enqueue(head),
       async pull(controller) {
         const { done, value } = await reader.read();
+        crashPoint("8-half-copied");
         if (done) return controller.close();
         size += value.length;
         if (size > MAX_PICTURE_BYTES) {

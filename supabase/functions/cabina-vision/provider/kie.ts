@@ -153,6 +153,16 @@ export function createKie(options: KieOptions): Provider {
       return toTaskState(record.data);
     },
 
+    async balance(apiKey) {
+      const answer = await call(
+        `${options.apiUrl}/api/v1/chat/credit`,
+        apiKey,
+        LOOK_TIMEOUT_MS,
+      );
+      const isWell = answer.kind === "envelope" && answer.code === 200;
+      return isWell && typeof answer.data === "number" ? answer.data : null;
+    },
+
     download: (apiKey, urls) =>
       openPicture(urls, {
         hosts: options.resultHosts,
@@ -203,27 +213,29 @@ const taskRecord = z.looseObject({
 });
 
 function toTaskState(record: z.infer<typeof taskRecord>): TaskState {
+  const request = typeof record.param === "string"
+    ? record.param
+    : JSON.stringify(record.param ?? "");
   switch (record.state) {
     case "success":
       return {
         kind: "success",
+        request,
         urls: resultUrls(record.resultJson),
         latencyMs: record.completeTime && record.createTime
           ? record.completeTime - record.createTime
           : null,
         cost: record.creditsConsumed ?? null,
-        request: typeof record.param === "string"
-          ? record.param
-          : JSON.stringify(record.param ?? ""),
       };
     case "fail": {
       const code = record.failCode || "unknown";
       const detail = record.failMsg ?? "";
       const isContent = isContentRefusal(code, detail);
-      return { kind: "fail", code, detail, isContent, canRetry: !isContent && canRetryTask(code) };
+      const canRetry = !isContent && canRetryTask(code);
+      return { kind: "fail", request, code, detail, isContent, canRetry };
     }
     default:
-      return { kind: "running" };
+      return { kind: "running", request };
   }
 }
 

@@ -7,13 +7,13 @@ import type { Advice } from "./provider.ts";
  */
 const advice: Record<number, Omit<Advice, "isContent">> = {
   400: { then: "fail", key: "keep" }, // bad request
-  401: { then: "retry", key: "disable" }, // key missing or wrong: another key may do
-  402: { then: "retry", key: "disable" }, // account without credits
+  401: { then: "retry", key: "suspend" }, // key missing or wrong: another key may do
+  402: { then: "retry", key: "suspend_account" }, // account without credits
   404: { then: "fail", key: "keep" },
   408: { then: "retry", key: "keep" }, // upstream stuck
   422: { then: "fail", key: "keep" }, // validation, unknown model
   429: { then: "retry", key: "cool_down" }, // too fast: dropped, not queued
-  433: { then: "retry", key: "disable" }, // the key's own spending cap
+  433: { then: "retry", key: "suspend" }, // the key's own spending cap
   455: { then: "retry", key: "cool_down" }, // maintenance
   500: { then: "retry", key: "keep" },
   501: { then: "retry", key: "keep" },

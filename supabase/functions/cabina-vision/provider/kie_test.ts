@@ -43,22 +43,42 @@ const submissions: [string, () => Response, Partial<SubmitOutcome>][] = [
   ["HTTP 401", () => Response.json({ code: 401, message: "no" }, { status: 401 }), {
     kind: "refused",
     then: "retry",
-    key: "disable",
+    key: "suspend",
   }],
   ["401 inside 200", () => Response.json({ code: 401, msg: "no", data: null }), {
     kind: "refused",
     then: "retry",
-    key: "disable",
+    key: "suspend",
   }],
   ["402", () => Response.json({ code: 402, msg: "top up" }), {
     kind: "refused",
     then: "retry",
-    key: "disable",
+    key: "suspend_account",
   }],
   ["433", () => Response.json({ code: 433, msg: "cap" }), {
     kind: "refused",
     then: "retry",
-    key: "disable",
+    key: "suspend",
+  }],
+  ["404", () => Response.json({ code: 404, msg: "no" }), {
+    kind: "refused",
+    then: "fail",
+    key: "keep",
+  }],
+  ["408", () => Response.json({ code: 408, msg: "no" }), {
+    kind: "refused",
+    then: "retry",
+    key: "keep",
+  }],
+  ["501", () => Response.json({ code: 501, msg: "no" }), {
+    kind: "refused",
+    then: "retry",
+    key: "keep",
+  }],
+  ["599", () => Response.json({ code: 599, msg: "no" }), {
+    kind: "refused",
+    then: "retry",
+    key: "keep",
   }],
   ["429", () => Response.json({ code: 429, msg: "slow" }), {
     kind: "refused",
@@ -96,7 +116,7 @@ const submissions: [string, () => Response, Partial<SubmitOutcome>][] = [
   }],
   ["500 credits", () => Response.json({ code: 500, msg: "Credits insufficient" }), {
     kind: "refused",
-    key: "disable",
+    key: "suspend_account",
   }],
   ["code as text", () => Response.json({ code: "429", msg: "slow" }), {
     kind: "refused",
@@ -179,7 +199,10 @@ const record = {
   creditsConsumed: 8,
 };
 const looks: [string, unknown, Partial<TaskState>][] = [
-  ["queuing", { code: 200, data: { ...record, state: "queuing" } }, { kind: "running" }],
+  ["queuing", { code: 200, data: { ...record, state: "queuing" } }, {
+    kind: "running",
+    request: "{}",
+  }],
   ["success, result as text", {
     code: 200,
     data: { ...record, state: "success", resultJson: '{"resultUrls":["u"]}' },
@@ -207,6 +230,25 @@ const looks: [string, unknown, Partial<TaskState>][] = [
   ["unknown task 404", { code: 404, msg: "Task not found" }, { kind: "unknown" }],
   ["unknown task 422", { code: 422, msg: "recordInfo is null", data: null }, { kind: "unknown" }],
   ["too fast", { code: 429, msg: "slow" }, { kind: "unavailable" }],
+  ...[400, 401, 402, 433, 455, 500, 505].map((code): [string, unknown, Partial<TaskState>] => [
+    `${code}, which says nothing of the task`,
+    { code, msg: "no", data: null },
+    { kind: "unavailable" },
+  ]),
+  ...["408", "429", "455", "500", "501", "odd"].map((
+    failCode,
+  ): [string, unknown, Partial<TaskState>] => [
+    `a task that failed with ${failCode}`,
+    { code: 200, data: { ...record, state: "fail", failCode, failMsg: "busy" } },
+    { kind: "fail", code: failCode, canRetry: true, isContent: false, request: "{}" },
+  ]),
+  ...["400", "401", "402", "404", "422", "433", "505"].map((
+    failCode,
+  ): [string, unknown, Partial<TaskState>] => [
+    `a task that failed with ${failCode}`,
+    { code: 200, data: { ...record, state: "fail", failCode, failMsg: "no" } },
+    { kind: "fail", code: failCode, canRetry: false, isContent: false },
+  ]),
   ["null data", { code: 200, data: null }, { kind: "unavailable" }],
 ];
 
@@ -217,6 +259,21 @@ for (const [name, answer, expected] of looks) {
       for (const [field, value] of Object.entries(expected)) {
         assert.deepEqual(state[field as keyof TaskState], value, field);
       }
+    }));
+}
+
+const balances: [string, () => Response, number | null][] = [
+  ["a number", () => Response.json({ code: 200, msg: "success", data: 12.5 }), 12.5],
+  ["nothing left", () => Response.json({ code: 200, data: 0 }), 0],
+  ["a key that is refused", () => Response.json({ code: 401, msg: "no", data: null }), null],
+  ["a page", () => new Response("<html>", { status: 502 }), null],
+  ["text", () => Response.json({ code: 200, data: "12" }), null],
+];
+
+for (const [name, answer, expected] of balances) {
+  Deno.test(`createKie().balance() on ${name}`, () =>
+    withProvider(answer, async (kie) => {
+      assert.equal(await kie.balance("key"), expected);
     }));
 }
 

@@ -4,6 +4,8 @@ export interface Provider {
   submit(apiKey: string, job: PictureJob): Promise<SubmitOutcome>;
   /** Asks how a task is doing. Never throws. */
   look(apiKey: string, taskId: string): Promise<TaskState>;
+  /** What the account of a key has left, in the provider's credits; null when the key is not well. Never throws. */
+  balance(apiKey: string): Promise<number | null>;
   /** Opens the finished picture. @throws {Error} when no link of the task leads to one */
   download(apiKey: string, urls: string[]): Promise<Picture>;
   /**
@@ -38,22 +40,35 @@ export type SubmitOutcome =
 
 export interface Advice {
   then: "retry" | "fail";
-  key: "keep" | "cool_down" | "disable";
+  key: KeyAction;
   /** Whether the provider objected to the content. */
   isContent: boolean;
 }
 
+/**
+ * What a refusal says about the key: nothing; its account must rest; or the key, or all keys of its account,
+ * are of no use until somebody does something about it.
+ */
+export type KeyAction = "keep" | "cool_down" | "suspend" | "suspend_account";
+
+/** `request` is the provider's record of what we asked, as text: proof of whose task it is. */
 export type TaskState =
-  | { kind: "running" }
-  /** `request` is the provider's record of what we asked, as text: proof of whose task it is. */
+  | { kind: "running"; request: string }
   | {
     kind: "success";
+    request: string;
     urls: string[];
     latencyMs: number | null;
     cost: number | null;
-    request: string;
   }
-  | { kind: "fail"; code: string; detail: string; canRetry: boolean; isContent: boolean }
+  | {
+    kind: "fail";
+    request: string;
+    code: string;
+    detail: string;
+    canRetry: boolean;
+    isContent: boolean;
+  }
   /** The provider does not know the task: too new, or gone. */
   | { kind: "unknown" }
   /** The provider did not say. */

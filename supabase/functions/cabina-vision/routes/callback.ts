@@ -1,14 +1,16 @@
 import { Buffer } from "node:buffer";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
+import { crashPoint } from "../../_shared/crash_point.ts";
 import { rpc } from "../../_shared/database.ts";
 import { optionalEnv } from "../../_shared/env.ts";
 import { ApiError } from "../../_shared/errors.ts";
 import { inBackground } from "../../_shared/http.ts";
 import { route } from "../../_shared/route.ts";
 import { getProvider } from "../config.ts";
+import { dispatchQueued } from "../dispatch.ts";
 import { runFileTasks } from "../files.ts";
-import { settle } from "../finish.ts";
+import { settle, type Task } from "../finish.ts";
 import { callbackQuery } from "../schemas.ts";
 
 /** A row of `find_attempt`. */
@@ -21,6 +23,9 @@ interface Attempt {
 
 /** Signed timestamps may be this old or early. */
 const TOLERANCE_SECONDS = 300;
+/** Enough for the photo and its neighbours; the sweeper does the rest. */
+const FILE_TASKS = 5;
+const DISPATCH_LIMIT = 2;
 
 const message = z.looseObject({
   taskId: z.string().optional(),
@@ -67,7 +72,8 @@ export const receiveCallback = route({
     }
 
     const taskId = attempt.task_id ?? named[0];
-    c.get("logFields").generation_id = generation;
+    c.get("line").note({ generation_id: generation, attempt: number });
+    crashPoint("6-callback-verified");
     // Duplicates, and messages about another task than the attempt's, change nothing.
     const isForeign = attempt.task_id !== null && named.some((id) => id !== attempt.task_id);
     if (attempt.is_finished || isForeign || taskId === undefined || attempt.api_key === null) {
@@ -82,18 +88,20 @@ export const receiveCallback = route({
       attempt: number,
       seconds_since_submission: 0,
     };
-    inBackground(
-      settle(
-        getProvider(),
-        task,
-        // A task that we first hear of here is ours only if the provider's own record of it carries the
-        // address that we gave out for this attempt.
-        (state) => attempt.task_id !== null || state.request.includes(token),
-      ).then(() => runFileTasks(5)),
-    );
+    inBackground(finish(task, attempt.task_id === null ? token : undefined));
     return { received: true as const };
   },
 });
+
+/** Settles the task, and gives the room that it leaves to who waits. */
+async function finish(task: Task, token?: string): Promise<void> {
+  const provider = getProvider();
+  await settle(provider, task, token);
+  await Promise.all([
+    dispatchQueued(provider, DISPATCH_LIMIT),
+    runFileTasks(FILE_TASKS),
+  ]);
+}
 
 /** The places where the provider's pages and samples put the task id. */
 function taskIds(body: unknown): string[] {

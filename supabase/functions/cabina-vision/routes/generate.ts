@@ -1,8 +1,10 @@
 import type { z } from "zod";
 import type { Caller } from "../../_shared/auth.ts";
+import { crashPoint } from "../../_shared/crash_point.ts";
 import { rpc } from "../../_shared/database.ts";
-import { ApiError, invalidField, languageOf } from "../../_shared/errors.ts";
-import { type AppContext, clientAddress, inBackground, timed } from "../../_shared/http.ts";
+import { ApiError, invalidField, languageOf, statusOf } from "../../_shared/errors.ts";
+import { type AppContext, clientAddress, inBackground } from "../../_shared/http.ts";
+import { timed } from "../../_shared/log.ts";
 import { route } from "../../_shared/route.ts";
 import { firstBytes, remove, store } from "../../_shared/storage.ts";
 import { getProvider } from "../config.ts";
@@ -53,7 +55,7 @@ export const generateOrCheck = route({
   ],
   async handle({ c, actor, body }) {
     const status = body.action === "check"
-      ? await check(body, actor.userId)
+      ? await check(c, body, actor.userId)
       : await generate(c, body, actor.userId);
     c.status(body.action === "check" || isFinished(status) ? 200 : 202);
     return await toAnswer(status, languageOf(c.req.header("accept-language")));
@@ -69,7 +71,6 @@ async function generate(c: AppContext, request: GenerateRequest, userId: Caller[
   const provider = getProvider(); // Not configured: nothing is charged.
 
   const photo = await timed(
-    c,
     "photo",
     request.user_photo !== undefined
       ? storeInlinePhoto(request.user_photo, isForEvent ? null : userId)
@@ -79,7 +80,6 @@ async function generate(c: AppContext, request: GenerateRequest, userId: Caller[
   let status: GenerationStatus;
   try {
     status = await timed(
-      c,
       "begin",
       rpc<GenerationStatus>("begin_generation", {
         p_style_id: request.model_id,
@@ -97,7 +97,11 @@ async function generate(c: AppContext, request: GenerateRequest, userId: Caller[
       }),
     );
   } catch (error) {
-    if (photo.hash !== null) inBackground(remove("user_photos", [photo.path]));
+    // Without an answer the photo may have begun: then it needs its selfie, and otherwise the day's purge gets it.
+    const isRefused = error instanceof ApiError && statusOf(error.code) < 500;
+    if (photo.hash !== null && isRefused) {
+      inBackground(remove("user_photos", [photo.path]));
+    }
     throw error;
   }
   // The same request again: its first photo is the one that counts.
@@ -105,7 +109,8 @@ async function generate(c: AppContext, request: GenerateRequest, userId: Caller[
     inBackground(remove("user_photos", [photo.path]));
   }
 
-  c.get("logFields").generation_id = status.generation_id;
+  c.get("line").note({ generation_id: status.generation_id });
+  crashPoint("2-begun");
   const dispatch = dispatchQueued(provider, DISPATCH_LIMIT);
   inBackground(dispatch);
   if (request.wait > 0 && !isFinished(status)) {
@@ -126,7 +131,11 @@ async function storeInlinePhoto(dataUrl: string, userId: string | null): Promise
   const hash = await sha256(bytes);
   const folder = userId ?? `guests/${crypto.randomUUID().replaceAll("-", "")}`;
   const path = `${folder}/${crypto.randomUUID()}.${type.extension}`;
-  await store("user_photos", path, bytes, { contentType: type.contentType, upsert: false });
+  await store("user_photos", path, bytes, {
+    contentType: type.contentType,
+    upsert: false,
+  });
+  crashPoint("1-photo-stored");
   return { path, hash };
 }
 

@@ -1,12 +1,16 @@
 import { z } from "zod";
+import { crashPoint } from "../../_shared/crash_point.ts";
 import { rpc } from "../../_shared/database.ts";
 import { route } from "../../_shared/route.ts";
 import { getProvider } from "../config.ts";
-import { dispatchQueued } from "../dispatch.ts";
+import { dispatchFor } from "../dispatch.ts";
 import { runFileTasks } from "../files.ts";
 import { checkDue } from "../finish.ts";
+import { probeKeys } from "../keys.ts";
 
-const BATCH = { expire: 200, check: 50, dispatch: 40, files: 200 };
+const BATCH = { expire: 200, check: 50, files: 200, keys: 5 };
+/** Hosted sweeps begin every 10 seconds: the time between two in which accounts get room. */
+const DISPATCH_SECONDS = 8;
 
 /** What `sweep_database` counts. */
 const databaseCounts = z.object({
@@ -27,24 +31,44 @@ export const sweep = route({
     checked: z.int().describe("Photos looked up at the provider"),
     dispatched: z.int().describe("Photos handed to the provider"),
     files: z.int().describe("Files removed or moved"),
+    revived: z.int().describe("Keys of the provider that are well again"),
   }),
   errors: [],
   async handle({ c }) {
-    const database = await rpc<z.infer<typeof databaseCounts>>(
-      "sweep_database",
-      {
-        p_limit: BATCH.expire,
-      },
-    );
     const provider = getProvider();
-    const checked = await checkDue(provider, BATCH.check);
-    const dispatched = await dispatchQueued(provider, BATCH.dispatch);
-    const files = await runFileTasks(BATCH.files);
-    // Last and in a transaction of its own: numbers can wait, photos cannot.
-    await rpc("roll_up_figures");
-    const counts = { ...database, checked, dispatched, files };
-    c.set("isRoutine", Object.values(counts).every((count) => count === 0));
-    Object.assign(c.get("logFields"), counts);
+    // Each part on its own: what is wrong with one keeps no other from its work.
+    const [database, checked, dispatched, files, revived, figures] = await Promise.allSettled([
+      sweepDatabase(),
+      checkDue(provider, BATCH.check),
+      dispatchFor(provider, DISPATCH_SECONDS),
+      runFileTasks(BATCH.files),
+      probeKeys(provider, BATCH.keys),
+      rpc("roll_up_figures"),
+    ]);
+    const counts = {
+      ...valueOf(database),
+      checked: valueOf(checked),
+      dispatched: valueOf(dispatched),
+      files: valueOf(files),
+      revived: valueOf(revived),
+    };
+    valueOf(figures);
+    c.get("line").isRoutine = Object.values(counts).every((count) => count === 0);
+    c.get("line").note(counts);
     return counts;
   },
 });
+
+async function sweepDatabase(): Promise<z.infer<typeof databaseCounts>> {
+  const counts = await rpc<z.infer<typeof databaseCounts>>("sweep_database", {
+    p_limit: BATCH.expire,
+  });
+  crashPoint("12-database-swept");
+  return counts;
+}
+
+/** What a part came to. @throws what it failed with, now that all others had their turn */
+function valueOf<T>(part: PromiseSettledResult<T>): T {
+  if (part.status === "rejected") throw part.reason;
+  return part.value;
+}

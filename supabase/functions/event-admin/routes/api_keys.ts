@@ -13,11 +13,15 @@ const apiKey = z.object({
   is_active: z.boolean().describe(
     "false: out of rotation, by a master or because the provider refused it",
   ),
-  health: z.enum(["ready", "cooling", "inactive"]),
+  health: z.enum(["ready", "cooling", "suspended", "inactive"]).describe(
+    "cooling: rests until cooldown_until; suspended: the provider refused it, and is asked now and " +
+      "then whether it is well again",
+  ),
   cooldown_until: instant.nullable(),
   failure_count: z.int().describe("Failures in a row"),
   last_error: z.string().nullable(),
   last_error_at: instant.nullable(),
+  suspended_at: instant.nullable(),
   running_tasks: z.int().describe("Tasks at the provider now"),
   usage_count: z.int().describe("Tasks that the provider took with it"),
   last_used_at: instant.nullable(),

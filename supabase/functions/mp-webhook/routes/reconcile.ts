@@ -37,8 +37,8 @@ export const reconcile = route({
     await attempt(counts, "search", "recent", () => applyRecent(counts));
     counts.cancelled = await rpc<number>("cancel_expired_orders", { p_limit: EXPIRED });
 
-    c.set("isRoutine", counts.repaired + counts.failed + counts.cancelled === 0);
-    Object.assign(c.get("logFields"), counts);
+    c.get("line").isRoutine = counts.repaired + counts.failed + counts.cancelled === 0;
+    c.get("line").note(counts);
     return counts;
   },
 });
