@@ -6,7 +6,7 @@ import { type GenerationStatus, getGeneration, isFinished } from "./generations.
 import type { Provider } from "./provider/provider.ts";
 
 /** Pauses between two looks at a generation that somebody waits for: longer while the end is far. */
-const PAUSE_MS = { least: 500, most: 2_000, perSecondLeft: 150 };
+const PAUSE_MS = { least: 500, most: 5_000, perSecondLeft: 250 };
 /** Each poll sends the next photo on its way, and one more that may have been left behind. */
 const DISPATCH_LIMIT = 2;
 /** Longest that an answer waits for the provider's, for whom it may be the picture. */

@@ -1,0 +1,241 @@
+// An evening at full load: hundreds of guests within seconds, a provider with all its bad habits, a second
+// event that must not suffer. The test plays it, the bench measures it.
+import { createEvent } from "./fixtures.ts";
+import { callFunction, controlProvider, sql, stack } from "./stack.ts";
+
+const ACCOUNTS = ["party-1", "party-2", "party-3", "party-4"];
+/** The provider's price of a picture, in its credits. */
+const PRICE = 8;
+/** Tasks an account takes in one of its windows. */
+const SLOTS = 20;
+
+export interface PartyOptions {
+  /** Real time for time: 0.25 is four times as fast. Arrivals, the provider and all deadlines share it. */
+  scale: number;
+  guests: number;
+  credits: number;
+  guestsOfSecondEvent: number;
+  /** A selfie of one guest, as the body of a generate request names it. */
+  selfie: (eventSlug: string) => Promise<{ user_photo: string } | { photo_path: string }>;
+}
+
+/** What a guest went home with. */
+export interface Guest {
+  event: "first" | "second";
+  generationId: string | null;
+  outcome: string;
+  statuses: number[];
+  seconds: number;
+}
+
+export interface Party {
+  first: { id: string; slug: string };
+  second: { id: string; slug: string };
+  guests: Guest[];
+  /** From the first guest's request until the last photo was accepted. */
+  acceptedPerSecond: number;
+  /** While a photo waited: what accounts that could pay offered and what of it was used. */
+  slots: { used: number; offered: number };
+  requests: { rejected_429: number; queries_rejected_429: number };
+}
+
+/** Plays the evening to its end. Settings, keys and the provider are as before afterwards. */
+export async function playParty(options: PartyOptions): Promise<Party> {
+  const { scale } = options;
+  const first = await createEvent({ credits: options.credits });
+  const second = await createEvent({ credits: options.guestsOfSecondEvent });
+  const restore = await prepare(options);
+  try {
+    const slots = watchSlots();
+    const began = performance.now();
+    const lastAccepted = { at: began, count: 0 };
+    const guest = async (event: "first" | "second", arrival: number): Promise<Guest> => {
+      await pause(arrival * scale);
+      const guest = await visit(event, event === "first" ? first.slug : second.slug, options);
+      return guest;
+    };
+    const visit = async (
+      event: "first" | "second",
+      slug: string,
+      { selfie }: PartyOptions,
+    ): Promise<Guest> => {
+      const arrived = performance.now();
+      const statuses: number[] = [];
+      const call = async (body: Record<string, unknown>) => {
+        const answer = await callFunction("cabina-vision", body);
+        statuses.push(answer.status);
+        return answer;
+      };
+      const request = {
+        ...await selfie(slug),
+        model_id: "pb_a",
+        event_slug: slug,
+        guest_id: crypto.randomUUID(),
+        idempotency_key: crypto.randomUUID(),
+      };
+      let { status, body } = await call(request);
+      const done = (outcome: string, generationId: string | null): Guest => ({
+        event,
+        generationId,
+        outcome,
+        statuses,
+        seconds: (performance.now() - arrived) / 1000,
+      });
+      if (status !== 202) return done(body.error, null);
+      lastAccepted.at = performance.now();
+      lastAccepted.count++;
+      const id: string = body.generation_id;
+      while (body.state !== "success" && body.state !== "fail") {
+        ({ status, body } = await call({ action: "check", generation_id: id, wait: 20 }));
+        if (status !== 200) return done(`check answered ${status}`, id);
+      }
+      return done(body.state === "success" ? "picture" : body.error, id);
+    };
+    const guests = await Promise.all([
+      ...arrivals(options.guests, 0, 10_000).map((at) => guest("first", at)),
+      ...arrivals(options.guestsOfSecondEvent, 5_000, 1_000).map((at) => guest("second", at)),
+    ]);
+    const { used, offered, stats } = await slots.stop();
+    return {
+      first,
+      second,
+      guests,
+      acceptedPerSecond: lastAccepted.count / ((lastAccepted.at - began) / 1000),
+      slots: { used, offered },
+      requests: {
+        rejected_429: sum(stats, "rejected_429"),
+        queries_rejected_429: sum(stats, "queries_rejected_429"),
+      },
+    };
+  } finally {
+    await restore();
+  }
+}
+
+/** Instants at which guests come, spread evenly. */
+function arrivals(count: number, from: number, spread: number): number[] {
+  return Array.from({ length: count }, (_, i) => from + spread * i / count);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Four accounts, one of which can pay for half of its share only; a provider in a bad mood; scaled times. */
+async function prepare({ scale, credits, guestsOfSecondEvent }: PartyOptions) {
+  const [before] = await sql`
+    select provider_window_seconds, dispatch_seconds, delivery_seconds, lost_answer_seconds, retry_seconds,
+      cooldown_seconds
+    from private.settings`;
+  const scaled = Object.fromEntries(
+    Object.entries(before!).map(([name, seconds]) => [name, Number(seconds) * scale]),
+  );
+  await sql`update private.settings set ${sql(scaled)} where is_singleton`;
+  const others = await sql`
+    update api_key_pool set is_active = false where is_active returning id`;
+  await sql`
+    insert into api_key_pool ${
+    sql(ACCOUNTS.map((name) => ({ api_key: `sim-${name}:key`, account_name: name })))
+  }`;
+  await controlProvider({
+    scale,
+    latency: { kind: "uniform", min_ms: 8_000, max_ms: 30_000 },
+    fail: { fail_code: "500", rate: 0.05 },
+    callbacks: { when: "never", rate: 0.05 },
+    long_edge: 256,
+  });
+  const share = (credits + guestsOfSecondEvent) / ACCOUNTS.length;
+  await setBalance(ACCOUNTS[0]!, Math.floor(share / 2) * PRICE);
+  for (const name of ACCOUNTS.slice(1)) await setBalance(name, 100_000);
+
+  return async () => {
+    await sql`update private.settings set ${sql(before as never)} where is_singleton`;
+    await sql`delete from api_key_pool where account_name = any (${ACCOUNTS})`;
+    await sql`update api_key_pool set is_active = true where id = any (${
+      others.map(({ id }) => id)
+    })`;
+    await sql`update private.alerts set resolved_at = now() where subject = any (${ACCOUNTS})`;
+    await controlProvider();
+  };
+}
+
+async function setBalance(account: string, balance: number): Promise<void> {
+  const response = await fetch(`${stack.sim_url}/kie/_control`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ account, balance }),
+  });
+  await response.body?.cancel();
+}
+
+interface AccountStats {
+  balance: number;
+  rejected_429: number;
+  queries_rejected_429: number;
+  slots: { offered: number; used: number };
+}
+
+async function readStats(): Promise<Record<string, AccountStats>> {
+  const { accounts } = await (await fetch(`${stack.sim_url}/kie/_stats`)).json();
+  return Object.fromEntries(ACCOUNTS.map((name) => [name, accounts[name]]));
+}
+
+function sum(stats: Record<string, AccountStats>, name: "rejected_429" | "queries_rejected_429") {
+  return Object.values(stats).reduce((total, account) => total + (account?.[name] ?? 0), 0);
+}
+
+/** Follows the simulator's count of slots for as long as a photo waits to be dispatched. */
+function watchSlots() {
+  let isOver = false;
+  let whileWaiting: Record<string, AccountStats> = {};
+  const watching = (async () => {
+    while (!isOver) {
+      const [row] = await sql`
+        select exists (select from generations where status = 'queued' and run_at <= now()) as is_waiting`;
+      if (row!.is_waiting) whileWaiting = await readStats();
+      await pause(50);
+    }
+  })();
+  return {
+    async stop() {
+      isOver = true;
+      await watching;
+      const slots = Object.values(whileWaiting).filter((account) => account !== undefined).map(
+        // An account that cannot pay offers nothing more than it gave.
+        ({ balance, slots: { used, offered } }) => ({
+          used: Math.min(used, offered),
+          offered: balance < PRICE ? used : offered,
+        }),
+      );
+      return {
+        used: slots.reduce((total, { used }) => total + used, 0),
+        offered: slots.reduce((total, { offered }) => total + offered, 0),
+        stats: await readStats(),
+      };
+    },
+  };
+}
+
+/**
+ * How far each photo of the second event was overtaken: photos of the first that were dispatched while it
+ * waited, less those of its own event. Turns about, that is one at most.
+ */
+export async function overtakings({ first, second }: Party): Promise<number[]> {
+  const claims = await sql`
+    select event_id, generation_id, claimed_at, created_at
+    from private.generation_attempts join generations on generations.id = generation_id
+    where event_id in (${first.id}, ${second.id})
+    order by generation_attempts.id`;
+  return claims.flatMap(({ event_id, generation_id, created_at }, i) => {
+    if (event_id !== second.id) return [];
+    const isFirstTry = claims.findIndex((claim) => claim.generation_id === generation_id) === i;
+    if (!isFirstTry) return [];
+    // A photo that was begun a moment ago may not have been there for a claim that was under way.
+    const since = created_at.getTime() + 200;
+    const meanwhile = claims.slice(0, i).filter(({ claimed_at }) => claimed_at.getTime() > since);
+    const ofOthers = meanwhile.filter((claim) => claim.event_id === first.id).length;
+    return [ofOthers - (meanwhile.length - ofOthers)];
+  });
+}
+
+export { SLOTS };

@@ -1,0 +1,54 @@
+// 500 guests within 10 s at an event with 400 credits, a second event 5 s later, four accounts of which one runs
+// dry, failures and lost callbacks; four times as fast as life. `npm run bench -- party` plays it in real time.
+import assert from "node:assert/strict";
+import { creditsUsed, makePhoto, toDataUrl } from "./fixtures.ts";
+import { overtakings, playParty } from "./party.ts";
+import { sql, sweep, test } from "./stack.ts";
+
+test("at a party every paid photo arrives or is refunded, and another event does not wait for it", async () => {
+  const photo = toDataUrl(await makePhoto(96, 128));
+  const party = await playParty({
+    scale: 0.25,
+    guests: 500,
+    credits: 400,
+    guestsOfSecondEvent: 20,
+    selfie: () => Promise.resolve({ user_photo: photo }),
+  });
+  const outcomes = Object.groupBy(party.guests, (guest) => `${guest.event} ${guest.outcome}`);
+  console.log(Object.fromEntries(Object.entries(outcomes).map(([key, all]) => [key, all!.length])));
+  console.log(party.slots, party.requests);
+
+  const answers = party.guests.flatMap(({ statuses }) => statuses);
+  assert.deepEqual(answers.filter((status) => status >= 500), [], "no guest meets a 5xx");
+  const known = ["picture", "EVENT_SOLD_OUT", "GENERATION_FAILED"];
+  assert.deepEqual(party.guests.filter(({ outcome }) => !known.includes(outcome)), []);
+
+  for (const { id } of [party.first, party.second]) {
+    const [row] = await sql`
+      select count(*) filter (where status = 'succeeded' and refunded_at is null)::integer as in_time,
+        count(*) filter (where status = 'failed' and (refunded_at is null or credits_charged > 0))::integer as unpaid,
+        count(*) filter (where status in ('queued', 'processing'))::integer as unfinished
+      from generations where event_id = ${id}`;
+    assert.deepEqual([row!.unpaid, row!.unfinished], [0, 0]);
+    assert.equal(await creditsUsed(id), row!.in_time);
+    const pictures = party.guests.filter((guest) =>
+      guest.outcome === "picture" && guest.event === (id === party.first.id ? "first" : "second")
+    );
+    assert.equal(pictures.length, row!.in_time);
+  }
+  assert.ok(await creditsUsed(party.first.id) <= 400);
+
+  const overtaken = await overtakings(party);
+  assert.equal(overtaken.length, 20);
+  assert.ok(Math.max(...overtaken) <= 1, `the second event was overtaken: ${overtaken}`);
+  const use = party.slots.used / party.slots.offered;
+  assert.ok(use >= 0.95, `of the slots offered ${use} were used`);
+
+  await sweep();
+  const [left] = await sql`
+    select count(*)::integer as selfies from storage.objects
+    join generations on generations.photo_path = objects.name
+    where bucket_id = 'user_photos' and event_id in (${party.first.id}, ${party.second.id})
+      and not exists (select from private.file_tasks where path = objects.name)`;
+  assert.equal(left!.selfies, 0);
+});
