@@ -139,7 +139,7 @@ grant execute on function public.fail_attempt(bigint, text, text, boolean) to se
 
 create function private.next_check_at(p_account text, p_submitted_at timestamptz)
 returns timestamptz
-language plpgsql stable set search_path = ''
+language plpgsql volatile set search_path = ''
 as $$
 declare
   v_running integer;
@@ -149,13 +149,17 @@ begin
   where generation_attempts.account = p_account and generation_attempts.status in ('claimed', 'submitted');
   return now() + greatest(
     case
+      -- Before half of the usual time there is nothing to see.
+      when p_submitted_at >= now()
+        then greatest(interval '3 seconds', (select make_interval(secs => sweeper.expected_seconds / 2) from private.sweeper))
       when p_submitted_at > now() - interval '30 seconds' then interval '3 seconds'
       when p_submitted_at > now() - interval '2 minutes' then interval '7 seconds'
       else interval '20 seconds'
     end,
     -- The provider answers ten questions a second; callbacks are what usually tells, so half of that will do.
     v_running * interval '200 milliseconds'
-  );
+    -- What was submitted together is not asked about together.
+  ) * (0.75 + random() / 2);
 end;
 $$;
 comment on function private.next_check_at(text, timestamptz) is

@@ -131,8 +131,10 @@ declare
     0
   );
 begin
-  -- What is left must pay for a picture, or the key would come back only to be refused again.
-  if p_balance is null or p_balance <= 0 or p_balance < v_price then
+  -- What is left must pay for a whole window of pictures: a failed one that is given back is no top-up, and the key
+  -- would come back only to be refused most of a burst.
+  if p_balance is null or p_balance <= 0
+    or p_balance < v_price * (select settings.provider_tasks_per_window from private.settings) then
     return false;
   end if;
   update public.api_key_pool
@@ -147,7 +149,7 @@ begin
 end;
 $$;
 comment on function public.report_key_balance(uuid, numeric) is
-  'The provider told the balance of a suspended key, in its own credits: with enough for a picture the key is back in the rotation and its alert resolved. Its failures are forgotten with the first task that is accepted. Returns whether it is back. Definer; service_role only.';
+  'The provider told the balance of a suspended key, in its own credits: with enough for a window of pictures the key is back in the rotation and its alert resolved. Its failures are forgotten with the first task that is accepted. Returns whether it is back. Definer; service_role only.';
 revoke execute on function public.report_key_balance(uuid, numeric) from public, anon, authenticated;
 grant execute on function public.report_key_balance(uuid, numeric) to service_role;
 

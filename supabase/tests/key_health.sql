@@ -2,7 +2,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(29);
+select plan(31);
 
 delete from private.queue_lanes;
 update public.generations set run_at = 'infinity' where status = 'queued';
@@ -166,9 +166,9 @@ insert into private.generation_attempts (
 )
 select id, 1, 'tap-x', 'x', 'tap', 1, 'succeeded', 'tap-priced', now(), now() + interval '1 day', 8
 from public.generations where result_path = 'tap-priced';
-select is(pg_temp.report('tap-a1', 7.5), false, 'nor does one whose balance pays for no picture');
-select is(pg_temp.report('tap-a1', 8), true, 'one that is well again comes back');
-select is(pg_temp.report('tap-a1', 8), false, 'once');
+select is(pg_temp.report('tap-a1', 159.5), false, 'nor does one whose balance does not pay for a window of 20 pictures');
+select is(pg_temp.report('tap-a1', 160), true, 'one that is well again comes back');
+select is(pg_temp.report('tap-a1', 160), false, 'once');
 select results_eq(
   $$ select is_active, suspended_at, cooldown_until from public.api_key_pool where api_key = 'tap-a1' $$,
   $$ values (true, null::timestamptz, null::timestamptz) $$, 'ready for work'
@@ -195,8 +195,32 @@ select is((select usage_count from public.api_key_pool where api_key = 'tap-a1')
 
 -- Looks stay within what the provider answers
 
-select cmp_ok(
-  private.next_check_at('tap-a', now()) - now(), '=', interval '3 seconds', 'one task is asked about every three seconds'
+update private.sweeper set expected_seconds = 20;
+select ok(
+  (
+    select bool_and(private.next_check_at('tap-none', now()) - now() between interval '7.5 seconds' and interval '12.5 seconds')
+    from generate_series(1, 100)
+  ),
+  'a task is first asked about when half of the usual time is over'
+);
+select ok(
+  (
+    select bool_and(
+      private.next_check_at('tap-none', now() - interval '1 second') - now() between interval '2.25 seconds' and interval '3.75 seconds'
+    )
+    from generate_series(1, 100)
+  ),
+  'then every three seconds or so'
+);
+insert into private.generation_attempts (generation_id, attempt, account, token_hash, model, prompt_version, status, task_id, submitted_at)
+select generations.id, 100 + number, 'tap-busy', 'x', 'tap', 1, 'submitted', 'tap-busy-' || number, now()
+from (select id from public.generations where photo_path = 'tap/p' limit 1) as generations, generate_series(1, 100) as numbers (number);
+select ok(
+  (
+    select avg(extract(epoch from private.next_check_at('tap-busy', now() - interval '1 second') - now())) between 19 and 21
+    from generate_series(1, 1000)
+  ),
+  'with a hundred running, so seldom that all together are asked about five times a second'
 );
 
 select * from finish();

@@ -39,8 +39,9 @@ export async function signedUrl(
 export async function signedUrls(
   bucket: string,
   paths: string[],
+  seconds = VIEW_SECONDS,
 ): Promise<Map<string, string>> {
-  const urls = await sign(bucket, paths, VIEW_SECONDS);
+  const urls = await sign(bucket, paths, seconds);
   return new Map(
     [...urls].map(([path, url]) => [path, asSeenFromOutside(url)]),
   );

@@ -1,10 +1,10 @@
 import { crashPoint } from "../_shared/crash_point.ts";
 import { rpc } from "../_shared/database.ts";
-import { ApiError } from "../_shared/errors.ts";
 import { createFingerprint, type Fingerprint } from "../_shared/fingerprint.ts";
 import { describeError, log, timed } from "../_shared/log.ts";
 import { publicObjectUrl, store } from "../_shared/storage.ts";
-import type { Provider, TaskState } from "./provider/provider.ts";
+import type { Picture, Provider, TaskState } from "./provider/provider.ts";
+import { wake } from "./waiters.ts";
 
 /** Seconds for which the provider may not know a task that it has just made. */
 const UNKNOWN_GRACE_SECONDS = 30;
@@ -60,11 +60,7 @@ export async function checkDue(
  * `token` is given for a task that we first hear of by a callback: it is ours only if the provider's own
  * record of it carries the address, with this token, that we gave out for the attempt.
  */
-export async function settle(
-  provider: Provider,
-  task: Task,
-  token?: string,
-): Promise<void> {
+export async function settle(provider: Provider, task: Task, token?: string): Promise<void> {
   const ids = { generation_id: task.generation_id, attempt: task.attempt };
   const look = provider.look(task.api_key, task.task_id);
   const state = await timed("look", look, { ...ids, outside: true });
@@ -73,25 +69,16 @@ export async function settle(
     if (!("request" in state) || !state.request.includes(token)) {
       return log("warn", "task_not_ours", ids);
     }
-    await rpc("record_submission", {
-      p_attempt_id: task.attempt_id,
-      p_task_id: task.task_id,
-    });
+    await rpc("record_submission", { p_attempt_id: task.attempt_id, p_task_id: task.task_id });
   }
   switch (state.kind) {
     case "running":
       return;
     case "unavailable":
-      return log("warn", "provider_unavailable", {
-        ...ids,
-        detail: state.detail,
-      });
+      return log("warn", "provider_unavailable", { ...ids, detail: state.detail });
     case "unknown":
       if (task.seconds_since_submission > UNKNOWN_GRACE_SECONDS) {
-        await fail(task, {
-          code: "UNKNOWN_TASK",
-          detail: "the provider does not know the task",
-        });
+        await fail(task, { code: "UNKNOWN_TASK", detail: "the provider does not know the task" });
       }
       return;
     case "fail":
@@ -118,13 +105,10 @@ async function fail(
     p_detail: `${code}: ${detail}`,
     p_can_retry: canRetry,
   });
+  wake(task.generation_id);
 }
 
-async function complete(
-  provider: Provider,
-  task: Task,
-  state: Success,
-): Promise<void> {
+async function complete(provider: Provider, task: Task, state: Success): Promise<void> {
   const ids = { generation_id: task.generation_id, attempt: task.attempt };
   const [target] = await timed(
     "target",
@@ -151,6 +135,7 @@ async function complete(
     ids,
   );
   crashPoint("10-completed");
+  wake(task.generation_id);
 }
 
 /** Streams the picture from the provider to storage: what was stored, or null when it did not get there. */
@@ -160,8 +145,10 @@ async function copy(
   state: Success,
   target: ResultTarget,
 ): Promise<Fingerprint | null> {
+  const { generation_id } = task;
+  let picture: Picture | undefined;
   try {
-    const picture = await provider.download(task.api_key, state.urls);
+    picture = await provider.download(task.api_key, state.urls);
     const { through, fingerprint } = createFingerprint();
     // Two finishers of one task write the same object with the same bytes.
     await store(target.bucket, target.path, picture.body.pipeThrough(through), {
@@ -171,14 +158,12 @@ async function copy(
     });
     return fingerprint;
   } catch (error) {
-    // Storage that is away comes back: the next look copies again. A dead link does not.
-    if (error instanceof ApiError) {
-      log("warn", "picture_not_stored", {
-        generation_id: task.generation_id,
-        error: describeError(error),
-      });
+    // A dead link stays dead. Storage that is away comes back, and the next look copies again.
+    const cause = picture === undefined ? error : picture.failure();
+    if (cause === undefined) {
+      log("warn", "picture_not_stored", { generation_id, error: describeError(error) });
     } else {
-      await fail(task, { code: "NO_PICTURE", detail: describeError(error) });
+      await fail(task, { code: "NO_PICTURE", detail: describeError(cause) });
     }
     return null;
   }

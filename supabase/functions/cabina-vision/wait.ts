@@ -1,14 +1,15 @@
-import { timed } from "../_shared/log.ts";
 import { inBackground } from "../_shared/http.ts";
+import { timed } from "../_shared/log.ts";
 import { dispatchQueued } from "./dispatch.ts";
 import { checkDue } from "./finish.ts";
 import { type GenerationStatus, getGeneration, isFinished } from "./generations.ts";
 import type { Provider } from "./provider/provider.ts";
+import { pauseUnlessWoken } from "./waiters.ts";
 
 /** Pauses between two looks at a generation that somebody waits for: longer while the end is far. */
 const PAUSE_MS = { least: 500, most: 5_000, perSecondLeft: 250 };
-/** Each poll sends the next photo on its way, and one more that may have been left behind. */
-const DISPATCH_LIMIT = 2;
+/** Each poll sends the next photo on its way, and a few more that may have been left behind. */
+const DISPATCH_LIMIT = 4;
 /** Longest that an answer waits for the provider's, for whom it may be the picture. */
 const LOOK_MS = 3_000;
 
@@ -27,10 +28,9 @@ export async function waitForGeneration(
     const isMoved = status.is_due && await moveOn(provider, status, deadline);
     const left = deadline - Date.now();
     if (left <= 0 && !isMoved) return status;
-    if (left > 0) {
-      await timed("pause", pause(Math.min(pauseFor(status), left)), {
-        outside: true,
-      });
+    if (left > 0 && !isMoved) {
+      const pause = pauseUnlessWoken(status.generation_id, Math.min(pauseFor(status), left));
+      await timed("pause", pause, { outside: true });
     }
     status = await timed("status", getGeneration(status.generation_id, userId));
     if (left <= 0) return status;
@@ -53,15 +53,11 @@ async function moveOn(
   const patience = Math.max(LOOK_MS, deadline - Date.now());
   return await Promise.race([
     look.then((checked) => checked > 0, () => false),
-    pause(patience).then(() => false),
+    new Promise<false>((resolve) => setTimeout(resolve, patience, false)),
   ]);
 }
 
 function pauseFor({ eta_seconds }: GenerationStatus): number {
   const pause = (eta_seconds ?? 0) * PAUSE_MS.perSecondLeft;
   return Math.min(Math.max(pause, PAUSE_MS.least), PAUSE_MS.most);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

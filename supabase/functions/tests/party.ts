@@ -3,7 +3,9 @@
 import { createEvent } from "./fixtures.ts";
 import { callFunction, controlProvider, sql, stack } from "./stack.ts";
 
-const ACCOUNTS = ["party-1", "party-2", "party-3", "party-4"];
+/** New ones for each party: the simulator counts from an account's first request. */
+const night = crypto.randomUUID().slice(0, 8);
+const ACCOUNTS = [1, 2, 3, 4].map((number) => `party-${night}-${number}`);
 /** The provider's price of a picture, in its credits. */
 const PRICE = 8;
 /** Tasks an account takes in one of its windows. */
@@ -184,15 +186,29 @@ function sum(stats: Record<string, AccountStats>, name: "rejected_429" | "querie
   return Object.values(stats).reduce((total, account) => total + (account?.[name] ?? 0), 0);
 }
 
-/** Follows the simulator's count of slots for as long as a photo waits to be dispatched. */
+function usedSlots(stats: Record<string, AccountStats>): number {
+  return Object.values(stats).reduce((total, account) => total + (account?.slots.used ?? 0), 0);
+}
+
+/**
+ * Follows the simulator's count of slots for as long as photos wait: from the moment when more have come than one
+ * window takes until all of those are dispatched. What is retried later waits for no slot.
+ */
 function watchSlots() {
   let isOver = false;
   let whileWaiting: Record<string, AccountStats> = {};
   const watching = (async () => {
+    let hasBacklog = false;
+    let before: Record<string, AccountStats> = {};
     while (!isOver) {
       const [row] = await sql`
-        select exists (select from generations where status = 'queued' and run_at <= now()) as is_waiting`;
-      if (row!.is_waiting) whileWaiting = await readStats();
+        select count(*)::integer as waiting from generations where status = 'queued' and run_at <= now()`;
+      hasBacklog ||= row!.waiting > SLOTS * ACCOUNTS.length;
+      if (hasBacklog && row!.waiting === 0) return;
+      const now = await readStats();
+      // Not in the midst of a burst, which may be the last and need less than all.
+      if (hasBacklog && usedSlots(now) === usedSlots(before)) whileWaiting = now;
+      before = now;
       await pause(50);
     }
   })();
@@ -237,5 +253,3 @@ export async function overtakings({ first, second }: Party): Promise<number[]> {
     return [ofOthers - (meanwhile.length - ofOthers)];
   });
 }
-
-export { SLOTS };

@@ -8,6 +8,8 @@ import type { Picture } from "./provider.ts";
 const MAX_PICTURE_BYTES = 50 * 1024 * 1024;
 /** Longest time for headers and body of a picture. */
 const TIMEOUT_MS = 60_000;
+/** Longest time between two chunks: less than storage waits for the next, so that the right one is blamed. */
+const STALL_MS = 8_000;
 
 interface DownloadOptions {
   hosts: string[];
@@ -55,12 +57,21 @@ async function open(url: string, options: DownloadOptions): Promise<Picture> {
   return await peek(response.body);
 }
 
+/** The next chunk. @throws {Error} when none comes for a while, though the connection stays open */
+async function readInTime(reader: ReadableStreamDefaultReader<Uint8Array>) {
+  let timer: ReturnType<typeof setTimeout>;
+  const stalled = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("the picture stalled on its way")), STALL_MS);
+  });
+  return await Promise.race([reader.read(), stalled]).finally(() => clearTimeout(timer));
+}
+
 /** Reads the first chunk to tell the type by its bytes, and puts it back in front. */
 async function peek(body: ReadableStream<Uint8Array>): Promise<Picture> {
   const reader = body.getReader();
   let head = new Uint8Array();
   while (head.length < 12) {
-    const { done, value } = await reader.read();
+    const { done, value } = await readInTime(reader);
     if (done) break;
     const joined = new Uint8Array(head.length + value.length);
     joined.set(head);
@@ -73,22 +84,27 @@ async function peek(body: ReadableStream<Uint8Array>): Promise<Picture> {
     throw new Error("the link leads to no picture");
   }
   let size = head.length;
+  let failure: unknown;
   return {
     contentType: type.contentType,
+    failure: () => failure,
     body: new ReadableStream<Uint8Array>({
       start: (controller) => controller.enqueue(head),
       async pull(controller) {
-        const { done, value } = await reader.read();
-        crashPoint("8-half-copied");
-        if (done) return controller.close();
-        size += value.length;
-        if (size > MAX_PICTURE_BYTES) {
-          await reader.cancel();
-          return controller.error(
-            new Error(`the picture is larger than ${MAX_PICTURE_BYTES} bytes`),
-          );
+        try {
+          const { done, value } = await readInTime(reader);
+          crashPoint("8-half-copied");
+          if (done) return controller.close();
+          size += value.length;
+          if (size > MAX_PICTURE_BYTES) {
+            throw new Error(`the picture is larger than ${MAX_PICTURE_BYTES} bytes`);
+          }
+          controller.enqueue(value);
+        } catch (error) {
+          failure = error;
+          reader.cancel().catch(() => {});
+          controller.error(error);
         }
-        controller.enqueue(value);
       },
       cancel: (reason) => reader.cancel(reason),
     }),

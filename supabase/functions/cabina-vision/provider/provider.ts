@@ -77,4 +77,6 @@ export type TaskState =
 export interface Picture {
   contentType: string;
   body: ReadableStream<Uint8Array>;
+  /** Why the body broke off at its source; undefined while it has not. */
+  failure(): unknown;
 }

@@ -111,12 +111,10 @@ async function generate(c: AppContext, request: GenerateRequest, userId: Caller[
 
   c.get("line").note({ generation_id: status.generation_id });
   crashPoint("2-begun");
-  const dispatch = dispatchQueued(provider, DISPATCH_LIMIT);
-  inBackground(dispatch);
-  if (request.wait > 0 && !isFinished(status)) {
-    await dispatch.catch(() => {}); // The sweeper dispatches what this could not.
-    status = await waitForGeneration(provider, status, isForEvent ? null : userId, request.wait);
+  if (request.wait > 0) {
+    return await waitForGeneration(provider, status, isForEvent ? null : userId, request.wait);
   }
+  if (status.is_due) inBackground(dispatchQueued(provider, DISPATCH_LIMIT));
   return status;
 }
 
