@@ -206,9 +206,9 @@ select results_eq('select * from traces', 'select * from traces_before', 'a refu
 -- One photo
 
 select results_eq(
-  $$ select state, image_url, error, refunded, queue_position is not null, eta_seconds > 0, progress, is_due, photo_path
+  $$ select state, image_url, error, refunded, queue_position is not null, eta_seconds > 0, progress, photo_path
      from pg_temp.begin(p_guest => 'tap_guest_1', p_address => '192.0.2.1', p_ratio => '16:9', p_hash => 'h', p_path => 'guests/tap/h.jpg') $$,
-  $$ values ('waiting', null::text, null::text, false, true, true, 0.000, false, 'guests/tap/h.jpg') $$,
+  $$ values ('waiting', null::text, null::text, false, true, true, 0.000, 'guests/tap/h.jpg') $$,
   'a photo that begins is waiting, with a place in the queue and an estimate'
 );
 select results_eq(
