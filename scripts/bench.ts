@@ -11,6 +11,10 @@ const benches: Record<string, { question: string; run: () => Promise<Result> }> 
     question: "How long does npm start take, cold and warm, and how much memory does it hold?",
     run: async () => (await import("./bench/start.ts")).benchStart(),
   },
+  coldstart: {
+    question: "How long after its process starts has each function given its first real answer?",
+    run: async () => (await import("./bench/coldstart.ts")).benchColdStart(),
+  },
   credits: {
     question:
       "How near does the whole begin of a photo come to one bare update of the event's counter?",
@@ -19,6 +23,10 @@ const benches: Record<string, { question: string; run: () => Promise<Result> }> 
   payments: {
     question: "How long does the payment gateway wait for the answer to a notification?",
     run: async () => (await import("./bench/payments.ts")).benchPayments(),
+  },
+  party: {
+    question: "What does a full party cost us per photo, and do photos wait longer than they must?",
+    run: async () => (await import("./bench/party.ts")).benchParty(),
   },
   access: {
     question:

@@ -99,7 +99,8 @@ export async function copyBinaries(native: string): Promise<string> {
   return target;
 }
 
-async function copyTree(from: string, to: string): Promise<void> {
+/** Copies a folder with everything below it; symbolic links stay links. */
+export async function copyTree(from: string, to: string): Promise<void> {
   await Deno.mkdir(to, { recursive: true });
   for await (const entry of Deno.readDir(from)) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)];

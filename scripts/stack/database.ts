@@ -12,11 +12,15 @@ export interface Database extends Postgres {
 
 /**
  * Starts PostgreSQL, prepares what a hosted project has, and applies migrations and seed. `id` is
- * the data folder's. A migration that fails leaves a running database behind; any other failure
- * stops it and throws.
+ * the data folder's, `native` a folder of binaries in place of npm's. A migration that fails leaves a
+ * running database behind; any other failure stops it and throws.
  */
-export async function startDatabase(config: StackConfig, id: string): Promise<Database> {
-  const server = await startPostgres(config, id);
+export async function startDatabase(
+  config: StackConfig,
+  id: string,
+  native?: string,
+): Promise<Database> {
+  const server = await startPostgres(config, id, native);
   try {
     const superuser = await connect(config, "supabase_admin");
     await bootstrap(superuser).finally(() => superuser.end({ timeout: 1 }));

@@ -13,6 +13,7 @@ const FROM_SHELL = [
   "MP_ACCESS_TOKEN",
   "MP_WEBHOOK_SECRET",
   "MP_LIVE",
+  "CABINA_LOG_POLLS",
 ];
 
 /**

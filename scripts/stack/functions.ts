@@ -57,7 +57,8 @@ export async function startFunctions(config: StackConfig, keys: StackKeys): Prom
   };
 }
 
-function functionProgram(
+/** How a function is run; `env` is what `functionEnvironment` gives, `temp` the one folder it may write to. */
+export function functionProgram(
   config: StackConfig,
   name: string,
   env: Record<string, string>,

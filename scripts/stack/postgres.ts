@@ -54,11 +54,16 @@ export function dbUrl(config: StackConfig, role: string): string {
 /**
  * Starts the embedded PostgreSQL of a data folder, creating the cluster on first use and reusing
  * a server that a killed stack left behind. `id` names the data folder in the temp directory,
- * where cluster and binaries go when the server's account cannot reach the checkout. Throws an
- * Error with the end of the server's log when it does not start.
+ * where cluster and binaries go when the server's account cannot reach the checkout. `native` is the
+ * folder of other binaries than those of npm. Throws an Error with the end of the server's log when
+ * it does not start.
  */
-export async function startPostgres(config: StackConfig, id: string): Promise<Postgres> {
-  const server = await locateServer(config, id);
+export async function startPostgres(
+  config: StackConfig,
+  id: string,
+  native?: string,
+): Promise<Postgres> {
+  const server = await locateServer(config, id, native ?? await prepareBinaries());
   let running = await readPostmaster(server.dataDir);
   while (running?.isStarting) {
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -77,8 +82,7 @@ export async function startPostgres(config: StackConfig, id: string): Promise<Po
   return handleOf(server);
 }
 
-async function locateServer(config: StackConfig, id: string): Promise<Server> {
-  let native = await prepareBinaries();
+async function locateServer(config: StackConfig, id: string, native: string): Promise<Server> {
   const user = await serverUser();
   let home = join(config.dataDir, "postgres");
   if (user) {

@@ -93,21 +93,7 @@ export function supervise(initial: Program): Supervised {
 
 function spawn(program: Program): Child {
   const port = program.port ?? freePort();
-  const process = new Deno.Command(Deno.execPath(), {
-    args: program.args,
-    cwd: program.cwd,
-    clearEnv: true,
-    env: {
-      ...program.env,
-      DENO_SERVE_ADDRESS: `tcp:127.0.0.1:${port}`, // wins over the port a program asks for
-      CABINA_STACK_PID: String(Deno.pid), // for edge-shim.ts
-      DENO_NO_UPDATE_CHECK: "1",
-      NO_COLOR: "1",
-    },
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const process = command(program, port, "piped").spawn();
   const logged = [process.stdout, process.stderr].map((stream) => forwardLog(program.name, stream));
   const exited = Promise.all([process.status, ...logged]);
   const signal = (name: Deno.Signal) => {
@@ -132,6 +118,25 @@ function spawn(program: Program): Child {
     },
   };
   return child;
+}
+
+/** The command that runs a program on a port, with its output piped or dropped. */
+export function command(program: Program, port: number, output: "piped" | "null"): Deno.Command {
+  return new Deno.Command(Deno.execPath(), {
+    args: program.args,
+    cwd: program.cwd,
+    clearEnv: true,
+    env: {
+      ...program.env,
+      DENO_SERVE_ADDRESS: `tcp:127.0.0.1:${port}`, // wins over the port a program asks for
+      CABINA_STACK_PID: String(Deno.pid), // for edge-shim.ts
+      DENO_NO_UPDATE_CHECK: "1",
+      NO_COLOR: "1",
+    },
+    stdin: "null",
+    stdout: output,
+    stderr: output,
+  });
 }
 
 /** True once the process accepts connections, false when it ends before. */

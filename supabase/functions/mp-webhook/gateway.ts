@@ -1,10 +1,9 @@
-import {
-  MercadoPagoConfig,
-  MPNotFoundError,
-  Payment as PaymentClient,
-  Preference as PreferenceClient,
-} from "mercadopago";
+// Not from "mercadopago" itself, which loads twenty clients at every cold start.
+import { Payment as PaymentClient } from "mercadopago/dist/clients/payment/index.js";
+import { Preference as PreferenceClient } from "mercadopago/dist/clients/preference/index.js";
+import { MercadoPagoConfig } from "mercadopago/dist/mercadoPagoConfig.js";
 import { AppConfig } from "mercadopago/dist/utils/config/index.js";
+import { MPNotFoundError } from "mercadopago/dist/utils/errors/index.js";
 import { z } from "zod";
 import { requireEnv } from "../_shared/env.ts";
 import { ApiError } from "../_shared/errors.ts";

@@ -1,4 +1,7 @@
-import { InvalidWebhookSignatureError, WebhookSignatureValidator } from "mercadopago";
+import {
+  InvalidWebhookSignatureError,
+  WebhookSignatureValidator,
+} from "mercadopago/dist/utils/webhook/index.js";
 
 /** Notifications are repeated for days, perhaps with their first signature. */
 const MAX_AGE_MS = 7 * 24 * 3600_000;

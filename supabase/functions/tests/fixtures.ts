@@ -17,6 +17,22 @@ export function toDataUrl(bytes: Uint8Array, type = "image/jpeg"): string {
   return `data:${type};base64,${Buffer.from(bytes).toString("base64")}`;
 }
 
+/** Uploads a guest's selfie as a thin client does: its path for a generate request. */
+export async function uploadSelfie(eventSlug: string, photo: Uint8Array): Promise<string> {
+  const { body } = await callFunction("cabina-vision/upload-url", {
+    content_type: "image/jpeg",
+    event_slug: eventSlug,
+  });
+  const response = await fetch(body.signed_url, {
+    method: "PUT",
+    headers: { "content-type": "image/jpeg" },
+    body: photo as Uint8Array<ArrayBuffer>,
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`the upload was answered ${response.status}: ${text}`);
+  return body.photo_path;
+}
+
 interface EventOptions {
   credits?: number;
   columns?: Record<string, unknown>;

@@ -174,7 +174,8 @@ interface AccountStats {
   balance: number;
   rejected_429: number;
   queries_rejected_429: number;
-  slots: { offered: number; used: number };
+  /** Tasks of each window since the first request. */
+  slots: { windows: number[] };
 }
 
 async function readStats(): Promise<Record<string, AccountStats>> {
@@ -186,10 +187,6 @@ function sum(stats: Record<string, AccountStats>, name: "rejected_429" | "querie
   return Object.values(stats).reduce((total, account) => total + (account?.[name] ?? 0), 0);
 }
 
-function usedSlots(stats: Record<string, AccountStats>): number {
-  return Object.values(stats).reduce((total, account) => total + (account?.slots.used ?? 0), 0);
-}
-
 /**
  * Follows the simulator's count of slots for as long as photos wait: from the moment when more have come than one
  * window takes until all of those are dispatched. What is retried later waits for no slot.
@@ -199,16 +196,12 @@ function watchSlots() {
   let whileWaiting: Record<string, AccountStats> = {};
   const watching = (async () => {
     let hasBacklog = false;
-    let before: Record<string, AccountStats> = {};
     while (!isOver) {
       const [row] = await sql`
         select count(*)::integer as waiting from generations where status = 'queued' and run_at <= now()`;
       hasBacklog ||= row!.waiting > SLOTS * ACCOUNTS.length;
+      if (hasBacklog) whileWaiting = await readStats();
       if (hasBacklog && row!.waiting === 0) return;
-      const now = await readStats();
-      // Not in the midst of a burst, which may be the last and need less than all.
-      if (hasBacklog && usedSlots(now) === usedSlots(before)) whileWaiting = now;
-      before = now;
       await pause(50);
     }
   })();
@@ -216,13 +209,7 @@ function watchSlots() {
     async stop() {
       isOver = true;
       await watching;
-      const slots = Object.values(whileWaiting).filter((account) => account !== undefined).map(
-        // An account that cannot pay offers nothing more than it gave.
-        ({ balance, slots: { used, offered } }) => ({
-          used: Math.min(used, offered),
-          offered: balance < PRICE ? used : offered,
-        }),
-      );
+      const slots = Object.values(whileWaiting).map(slotsOf);
       return {
         used: slots.reduce((total, { used }) => total + used, 0),
         offered: slots.reduce((total, { offered }) => total + offered, 0),
@@ -230,6 +217,16 @@ function watchSlots() {
       };
     },
   };
+}
+
+/**
+ * What an account offered and what of it was used while photos waited. The last window offered what was left to
+ * be dispatched, and an account that cannot pay for more what it gave.
+ */
+function slotsOf({ balance, slots: { windows } }: AccountStats): { used: number; offered: number } {
+  const used = windows.reduce((total, of) => total + of, 0);
+  const offered = balance < PRICE ? used : (windows.length - 1) * SLOTS + windows.at(-1)!;
+  return { used, offered };
 }
 
 /**

@@ -1,4 +1,3 @@
-import QRCode from "qrcode";
 import { z } from "zod";
 import { rpc } from "../../_shared/database.ts";
 import { route, type RouteInput } from "../../_shared/route.ts";
@@ -7,6 +6,9 @@ import { slugParams, tableLabel } from "./card.ts";
 
 /** Error correction H: nearly a third of the code may be covered, by a logo or a spilt drink. */
 const OPTIONS = { errorCorrectionLevel: "H", margin: 4 } as const;
+
+/** Loaded by the first request that needs it: it would take a tenth of every cold start. */
+const loadEncoder = async () => (await import("qrcode")).default;
 
 const shared = {
   method: "get",
@@ -27,7 +29,8 @@ export const getQrSvg = route({
   errors: [...shared.errors],
   async handle(input) {
     const { address, headers } = await guestAddress(input);
-    const svg = await QRCode.toString(address, { ...OPTIONS, type: "svg" });
+    const encoder = await loadEncoder();
+    const svg = await encoder.toString(address, { ...OPTIONS, type: "svg" });
     return new Response(svg, { headers: { ...headers, "content-type": "image/svg+xml" } });
   },
 });
@@ -44,7 +47,8 @@ export const getQrPng = route({
   errors: [...shared.errors],
   async handle(input) {
     const { address, headers } = await guestAddress(input);
-    const png = await QRCode.toBuffer(address, { ...OPTIONS, width: input.query.size });
+    const encoder = await loadEncoder();
+    const png = await encoder.toBuffer(address, { ...OPTIONS, width: input.query.size });
     return new Response(new Uint8Array(png), {
       headers: { ...headers, "content-type": "image/png" },
     });
