@@ -193,13 +193,17 @@ function sum(stats: Record<string, AccountStats>, name: "rejected_429" | "querie
  */
 function watchSlots() {
   let isOver = false;
+  let before: Record<string, AccountStats> = {};
   let whileWaiting: Record<string, AccountStats> = {};
   const watching = (async () => {
     let hasBacklog = false;
     while (!isOver) {
       const [row] = await sql`
         select count(*)::integer as waiting from generations where status = 'queued' and run_at <= now()`;
-      hasBacklog ||= row!.waiting > SLOTS * ACCOUNTS.length;
+      if (!hasBacklog && row!.waiting > SLOTS * ACCOUNTS.length) {
+        hasBacklog = true;
+        before = await readStats();
+      }
       if (hasBacklog) whileWaiting = await readStats();
       if (hasBacklog && row!.waiting === 0) return;
       await pause(50);
@@ -209,7 +213,9 @@ function watchSlots() {
     async stop() {
       isOver = true;
       await watching;
-      const slots = Object.values(whileWaiting).map(slotsOf);
+      const slots = Object.entries(whileWaiting).map(([name, after]) =>
+        slotsOf(before[name], after)
+      );
       return {
         used: slots.reduce((total, { used }) => total + used, 0),
         offered: slots.reduce((total, { offered }) => total + offered, 0),
@@ -220,13 +226,14 @@ function watchSlots() {
 }
 
 /**
- * What an account offered and what of it was used while photos waited. The last window offered what was left to
- * be dispatched, and an account that cannot pay for more what it gave.
+ * What an account offered and what of it was used while photos waited: in whole windows since that began. The last
+ * one offered what was left to be dispatched, and an account that cannot pay for more what it gave.
  */
-function slotsOf({ balance, slots: { windows } }: AccountStats): { used: number; offered: number } {
+function slotsOf(before: AccountStats | undefined, { balance, slots }: AccountStats) {
+  const windows = slots.windows.slice(before?.slots.windows.length ?? 0);
   const used = windows.reduce((total, of) => total + of, 0);
-  const offered = balance < PRICE ? used : (windows.length - 1) * SLOTS + windows.at(-1)!;
-  return { used, offered };
+  const offered = (windows.length - 1) * SLOTS + (windows.at(-1) ?? SLOTS);
+  return { used, offered: balance < PRICE ? used : offered };
 }
 
 /**
