@@ -33,6 +33,8 @@ export async function waitForGeneration(
       await timed("pause", pause, { outside: true });
     }
     status = await timed("status", getGeneration(status.generation_id, userId));
+    // The room that it leaves is for who waits.
+    if (isMoved && isFinished(status)) inBackground(dispatchQueued(provider, DISPATCH_LIMIT));
     if (left <= 0) return status;
   }
   return status;
