@@ -151,18 +151,13 @@ comment on function private.note_next_room(private.settings) is
 
 create function public.seconds_until_dispatch()
 returns numeric
-language plpgsql stable security definer set search_path = ''
+language plpgsql security definer set search_path = '' set enable_sort = off set jit = off
 as $$
 declare
   v_settings private.settings;
 begin
   select * into strict v_settings from private.settings;
-  if not exists (
-    select from public.generations
-    where generations.status = 'queued'
-      and generations.run_at <= now()
-      and generations.created_at > now() - make_interval(secs => v_settings.dispatch_seconds)
-  ) then
+  if (private.next_photo(v_settings)).id is null then
     return null;
   end if;
   -- Every account full: a look every second.

@@ -43,7 +43,7 @@ comment on function private.retry_at(integer) is 'When a photo may be tried agai
 
 drop function public.record_submission(bigint, text);
 
-create function public.record_submission(p_attempt_id bigint, p_task_id text)
+create function public.record_submission(p_attempt_id bigint, p_task_id text, p_elapsed_seconds numeric default null)
 returns public.generation_status
 language plpgsql security definer set search_path = ''
 as $$
@@ -53,7 +53,8 @@ declare
 begin
   v_generation := private.lock_generation(private.find_attempt_generation(p_attempt_id));
   update private.generation_attempts
-  set status = 'submitted', task_id = p_task_id, submitted_at = now(),
+  set status = 'submitted', task_id = p_task_id,
+    submitted_at = least(now(), generation_attempts.claimed_at + make_interval(secs => p_elapsed_seconds)),
     next_check_at = private.next_check_at(generation_attempts.account, now())
   where generation_attempts.id = p_attempt_id and generation_attempts.status = 'claimed'
   returning * into v_attempt;
@@ -63,10 +64,10 @@ begin
   return private.describe_generation(v_generation);
 end;
 $$;
-comment on function public.record_submission(bigint, text) is
-  'The provider accepted an attempt as this task. A no-op when the attempt is past that, for instance because its callback was faster. Returns the photo''s status. Definer; service_role only.';
-revoke execute on function public.record_submission(bigint, text) from public, anon, authenticated;
-grant execute on function public.record_submission(bigint, text) to service_role;
+comment on function public.record_submission(bigint, text, numeric) is
+  'The provider accepted an attempt as this task. p_elapsed_seconds: from the request of the claim to the provider''s answer, by the caller''s clock; the rate window counts from there, and not from when we come to note it. A no-op when the attempt is past that, for instance because its callback was faster. Returns the photo''s status. Definer; service_role only.';
+revoke execute on function public.record_submission(bigint, text, numeric) from public, anon, authenticated;
+grant execute on function public.record_submission(bigint, text, numeric) to service_role;
 
 drop function public.release_attempt(bigint, text, text, integer, text);
 

@@ -2,7 +2,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(31);
+select plan(33);
 
 delete from private.queue_lanes;
 update public.generations set run_at = 'infinity' where status = 'queued';
@@ -80,6 +80,20 @@ select is(pg_temp.claim(9), null, 'that of what was answered after the answer: w
 update private.settings set provider_window_seconds = 9;
 select pg_temp.claim(9);
 select is((select count(*)::integer from claimed), 4, 'how long the window is, is a setting');
+
+select is(
+  (
+    select submitted_at from private.generation_attempts, claimed
+    where generation_attempts.id = attempt_id and number = 1
+      and public.record_submission(attempt_id, 'tap-late', 0) is not null
+  ),
+  null, 'before it is recorded there is no answer'
+);
+select is(
+  (select submitted_at from private.generation_attempts, claimed where generation_attempts.id = attempt_id and number = 1),
+  (select claimed_at from private.generation_attempts, claimed where generation_attempts.id = attempt_id and number = 1),
+  'what was answered long before it is recorded counts from the answer'
+);
 
 -- The cap of running tasks
 

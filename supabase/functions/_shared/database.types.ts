@@ -1467,7 +1467,7 @@ export type Database = {
         };
       };
       "record_submission": {
-        Args: { "p_attempt_id": number; "p_task_id": string };
+        Args: { "p_attempt_id": number; "p_elapsed_seconds"?: number; "p_task_id": string };
         Returns: Database["public"]["CompositeTypes"]["generation_status"];
         SetofOptions: {
           from: "*";

@@ -14,13 +14,14 @@ const BATCH = 80;
  * callback had its chance. Returns how many the provider accepted.
  */
 export async function dispatchQueued(provider: Provider, limit: number): Promise<number> {
+  const claimedAt = performance.now();
   const jobs = await timed("claim", rpc<Job[]>("claim_generations", { p_limit: limit }));
   if (jobs.length === 0) return 0;
   crashPoint("3-claimed");
   const addresses = await timed("photo_addresses", photoAddresses(provider, jobs));
   const accepted = await Promise.all(
     jobs.map((job, i) =>
-      submit(provider, job, addresses[i]!).catch((error) => {
+      submit(provider, job, addresses[i]!, claimedAt).catch((error) => {
         // Not recorded: the claim stays as it is, and its lease is the sweeper's to end.
         log("error", "submission_not_recorded", {
           generation_id: job.generation_id,

@@ -20,11 +20,15 @@ export interface Job {
   output_format: string;
 }
 
-/** Hands a claimed photo to the provider and records what became of it. Returns whether it was accepted. */
+/**
+ * Hands a claimed photo to the provider and records what became of it. `claimedAt` is when the claim was
+ * requested, by `performance.now()`. Returns whether it was accepted.
+ */
 export async function submit(
   provider: Provider,
   job: Job,
   address: PhotoAddress,
+  claimedAt: number,
 ): Promise<boolean> {
   const ids = { generation_id: job.generation_id, attempt: job.attempt };
   if (address.kind === "not_there") {
@@ -50,10 +54,15 @@ export async function submit(
     ...(provider.upload === null && { callbackUrl: callbackUrl(job) }),
   });
   const outcome = await timed("submit", request, { ...ids, outside: true });
+  const elapsed = performance.now() - claimedAt;
   crashPoint("4-accepted");
   switch (outcome.kind) {
     case "accepted": {
-      const facts = { p_attempt_id: job.attempt_id, p_task_id: outcome.taskId };
+      const facts = {
+        p_attempt_id: job.attempt_id,
+        p_task_id: outcome.taskId,
+        p_elapsed_seconds: elapsed / 1000,
+      };
       await timed("record", rpc("record_submission", facts), ids);
       crashPoint("5-recorded");
       return true;
