@@ -1,11 +1,15 @@
 -- The claim, made of its three questions: which photo is next, which key takes it, and if none does, when will
 -- one. Several photos are claimed in one call.
 
--- The provider counts a task when it arrives, which is between our claim and its answer: a slot is taken until
--- the window is over after the answer, and as long as there is no answer, after the claim.
+-- The provider counts a task when it arrives, which is somewhere between our claim and its answer. A slot of the
+-- window is taken until the window is over after the latest instant at which it can have arrived: at first when
+-- we would have stopped waiting for the answer, then when the answer came.
+alter table private.generation_attempts add column sent_by timestamptz not null default now();
+alter table private.generation_attempts alter column sent_by set default now() + interval '20 seconds';
+comment on column private.generation_attempts.sent_by is
+  'At the latest then the provider counted it. Until the answer is known: 20 seconds after the claim, as long as we wait for one.';
 drop index private.generation_attempts_account_claimed_at_idx;
-create index generation_attempts_account_sent_at_idx
-  on private.generation_attempts (account, (coalesce(submitted_at, claimed_at)));
+create index generation_attempts_account_sent_by_idx on private.generation_attempts (account, sent_by);
 
 create function private.waiting_lanes()
 returns setof uuid
@@ -86,8 +90,7 @@ begin
     and p_settings.provider_tasks_per_window > (
       select count(*) from private.generation_attempts
       where generation_attempts.account = coalesce(api_key_pool.account_name, api_key_pool.id::text)
-        and coalesce(generation_attempts.submitted_at, generation_attempts.claimed_at)
-          > now() - make_interval(secs => p_settings.provider_window_seconds)
+        and generation_attempts.sent_by > now() - make_interval(secs => p_settings.provider_window_seconds)
     )
     and p_settings.provider_tasks_running > (
       select count(*) from private.generation_attempts
@@ -116,10 +119,11 @@ begin
     ))
     from public.api_key_pool
     left join lateral (
-      select coalesce(generation_attempts.submitted_at, generation_attempts.claimed_at) as at
+      -- What is being sent at this moment is taken for answered.
+      select least(generation_attempts.sent_by, now()) as at
       from private.generation_attempts
       where generation_attempts.account = coalesce(api_key_pool.account_name, api_key_pool.id::text)
-      order by coalesce(generation_attempts.submitted_at, generation_attempts.claimed_at) desc
+      order by generation_attempts.sent_by desc
       offset p_settings.provider_tasks_per_window - 1
       limit 1
     ) as sent on true

@@ -54,7 +54,8 @@ begin
   v_generation := private.lock_generation(private.find_attempt_generation(p_attempt_id));
   update private.generation_attempts
   set status = 'submitted', task_id = p_task_id,
-    submitted_at = least(now(), generation_attempts.claimed_at + make_interval(secs => p_elapsed_seconds)),
+    submitted_at = now(),
+    sent_by = least(now(), generation_attempts.claimed_at + make_interval(secs => p_elapsed_seconds)),
     next_check_at = private.next_check_at(generation_attempts.account, now())
   where generation_attempts.id = p_attempt_id and generation_attempts.status = 'claimed'
   returning * into v_attempt;
@@ -81,7 +82,8 @@ declare
 begin
   v_generation := private.lock_generation(private.find_attempt_generation(p_attempt_id));
   update private.generation_attempts
-  set status = 'failed', finished_at = now(), error_code = p_error_code, error_detail = left(p_detail, 500)
+  set status = 'failed', finished_at = now(), sent_by = least(generation_attempts.sent_by, now()),
+    error_code = p_error_code, error_detail = left(p_detail, 500)
   where generation_attempts.id = p_attempt_id and generation_attempts.status in ('claimed', 'submitted')
   returning * into v_attempt;
   if found then
@@ -110,7 +112,8 @@ declare
 begin
   v_generation := private.lock_generation(private.find_attempt_generation(p_attempt_id));
   update private.generation_attempts
-  set status = 'failed', finished_at = now(), error_code = p_error_code, error_detail = left(p_detail, 500)
+  set status = 'failed', finished_at = now(), sent_by = least(generation_attempts.sent_by, now()),
+    error_code = p_error_code, error_detail = left(p_detail, 500)
   where generation_attempts.id = p_attempt_id and generation_attempts.status in ('claimed', 'submitted')
   returning * into v_attempt;
   if not found then

@@ -78,7 +78,7 @@ values
   (
     'private.generation_attempts', '', '',
     'account api_key_id attempt claimed_at copying_until cost_credits error_code error_detail finished_at generation_id id latency_ms model next_check_at '
-      || 'prompt_version status submitted_at task_id token_hash'
+      || 'prompt_version sent_by status submitted_at task_id token_hash'
   ),
   ('private.hourly_credits', '', '', 'amount destination hour kind source'),
   ('private.hourly_latencies', '', '', 'bucket event_id hour photos'),

@@ -175,9 +175,9 @@ select pg_temp.add_key('tap-sister', 'tap-account');
 select is(cardinality(pg_temp.claim(25)), 0, 'another key of the same account brings no more room');
 select pg_temp.add_key('tap-alone');
 select is(cardinality(pg_temp.claim(25)), 20, 'another account brings room of its own');
-update private.generation_attempts set claimed_at = now() - interval '9 seconds' where account = 'tap-account';
+update private.generation_attempts set sent_by = now() - interval '9 seconds' where account = 'tap-account';
 select is(cardinality(pg_temp.claim(25)), 0, 'the window is 10 seconds');
-update private.generation_attempts set claimed_at = now() - interval '10 seconds' where account = 'tap-account';
+update private.generation_attempts set sent_by = now() - interval '10 seconds' where account = 'tap-account';
 select is(cardinality(pg_temp.claim(25)), 5, 'after 10 seconds an account takes more');
 
 -- Running tasks
