@@ -100,3 +100,31 @@ test("a key is added once, shown masked, and taken out of rotation and back", as
     assert.deepEqual(refusalOf(unknown).slice(0, 2), [404, "NOT_FOUND"]);
   });
 });
+
+test("a key that the provider refused is shown as such, and a master brings it back or keeps it out", async () => {
+  const [{ id }] = await sql`
+    insert into public.api_key_pool (api_key, is_active) values (${crypto.randomUUID()}, false) returning id` as [
+    { id: string },
+  ];
+  try {
+    await withMaster(async ({ token }) => {
+      const master = { token: token! };
+      for (
+        const [change, health] of [[{ reset_health: true }, "ready"], [
+          { is_active: false },
+          "inactive",
+        ]] as const
+      ) {
+        await sql`
+          update public.api_key_pool set is_active = false, suspended_at = now() where id = ${id}`;
+        const { body } = await callAdmin(master, "GET", "api-keys");
+        const shown = body.api_keys.find((key: { id: string }) => key.id === id);
+        assert.deepEqual([shown.health, shown.suspended_at !== null], ["suspended", true]);
+        const { api_key } = (await callAdmin(master, "PATCH", `api-keys/${id}`, change)).body;
+        assert.deepEqual([api_key.health, api_key.suspended_at], [health, null]);
+      }
+    });
+  } finally {
+    await sql`delete from public.api_key_pool where id = ${id}`;
+  }
+});
