@@ -1486,8 +1486,12 @@ export interface operations {
            * @default 0
            */
           wait?: number;
-          /** Format: email */
+          /**
+           * Format: email
+           * @description Gets the picture by e-mail, where that is switched on; forgotten once it is sent
+           */
           email?: string;
+          /** @description Gets the picture by WhatsApp, where that is switched on */
           phone?: string;
           /**
            * Format: uuid
@@ -1882,6 +1886,8 @@ export interface operations {
             dispatched: number;
             /** @description Files removed or moved */
             files: number;
+            /** @description Messages that told somebody about their picture */
+            messages: number;
             /** @description Keys of the provider that are well again */
             revived: number;
           };

@@ -1,12 +1,15 @@
 import { Hono } from "hono";
 import { createKieSimulator } from "./kie/simulator.ts";
 import { createMailbox } from "./mail.ts";
+import { createMessageSimulators } from "./messages.ts";
 import { createMercadoPagoSimulator } from "./mercadopago/simulator.ts";
 import { type Connection, type RunningServer, serve } from "./serve.ts";
 
 const INDEX = `Cabina simulators
 
-/mail              mails that would have been sent
+/mail              mails and WhatsApp messages that would have been sent
+/resend            the e-mail API, /whatsapp the WhatsApp Cloud API: what they take is in /mail
+/messages/_control their faults: GET shows, POST adds, DELETE resets
 /kie               the AI provider, /kie-upload its upload host
 /kie/_control      faults and latency: GET shows, POST changes, DELETE resets
 /kie/_stats        counters of each account
@@ -43,7 +46,12 @@ export async function startSimulators(
   });
   const app = new Hono<{ Bindings: Connection }>();
   app.get("/", (c) => c.text(INDEX));
-  app.route("/mail", createMailbox());
+  const mailbox = createMailbox();
+  const messages = createMessageSimulators(mailbox);
+  app.route("/mail", mailbox);
+  app.route("/resend", messages.resend);
+  app.route("/whatsapp", messages.whatsapp);
+  app.route("/messages", messages.control);
   app.route("/kie", kie.api);
   app.route("/kie-upload", kie.uploads);
   app.route("/mercadopago", mercadoPago.api);

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { parseEnv } from "node:util";
+import { RESEND_KEY, TEMPLATES, WHATSAPP_NUMBER, WHATSAPP_TOKEN } from "../simulators/messages.ts";
 import type { StackConfig } from "./config.ts";
 import { jwksOf, type StackKeys } from "./keys.ts";
 
@@ -14,11 +15,20 @@ const FROM_SHELL = [
   "MP_WEBHOOK_SECRET",
   "MP_LIVE",
   "CABINA_LOG_POLLS",
+  "CABINA_CRASH_FILE",
+  "RESEND_API_URL",
+  "RESEND_API_KEY",
+  "RESEND_FROM",
+  "WHATSAPP_API_URL",
+  "WHATSAPP_TOKEN",
+  "WHATSAPP_PHONE_NUMBER_ID",
+  "WHATSAPP_TEMPLATE",
+  "WHATSAPP_FAILURE_TEMPLATE",
 ];
 
 /**
  * The environment of every function: what the hosted platform injects, then the simulators as
- * provider and payment gateway. The developer's own values win over the simulators': those in
+ * provider, payment gateway and senders of messages. The developer's own values win over the simulators': those in
  * `supabase/functions/.env`, and over them those of the shell.
  */
 export async function functionEnvironment(
@@ -65,5 +75,13 @@ export function simulatorEnvironment(
     MP_ACCESS_TOKEN: keys.mpAccessToken,
     MP_WEBHOOK_SECRET: keys.mpWebhookSecret,
     MP_LIVE: "false",
+    RESEND_API_URL: `${simUrl}/resend`,
+    RESEND_API_KEY: RESEND_KEY,
+    RESEND_FROM: "Cabina <fotos@cabina.test>",
+    WHATSAPP_API_URL: `${simUrl}/whatsapp`,
+    WHATSAPP_TOKEN,
+    WHATSAPP_PHONE_NUMBER_ID: WHATSAPP_NUMBER,
+    WHATSAPP_TEMPLATE: TEMPLATES.picture,
+    WHATSAPP_FAILURE_TEMPLATE: TEMPLATES.failure,
   };
 }

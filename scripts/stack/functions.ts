@@ -83,9 +83,15 @@ export function functionProgram(
   };
 }
 
-/** This machine, and the provider and gateway that the developer's settings name. */
+/** This machine, and the provider, gateway and senders that the developer's settings name. */
 function allowedHosts(env: Record<string, string>): string[] {
-  const urls = [env.KIE_API_URL, env.KIE_UPLOAD_URL, env.MP_API_URL];
+  const urls = [
+    env.KIE_API_URL,
+    env.KIE_UPLOAD_URL,
+    env.MP_API_URL,
+    env.RESEND_API_URL,
+    env.WHATSAPP_API_URL,
+  ];
   const hosts = urls.flatMap((url) => URL.parse(url ?? "")?.host ?? []);
   const results = (env.KIE_RESULT_HOSTS ?? "").split(",").map((host) => host.trim());
   return [...new Set(["127.0.0.1", ...hosts, ...results])].filter((host) => host !== "");

@@ -91,7 +91,7 @@ values
     'private.invitations', '', '',
     'accepted_at accepted_by client_id created_at email expires_at id invited_by partner_id revoked_at token_hash'
   ),
-  ('private.outbox', '', '', 'channel created_at generation_id id last_error recipient run_at sent_at tries'),
+  ('private.outbox', '', '', 'channel created_at generation_id given_up_at id language last_error recipient run_at sent_at tries'),
   ('private.photo_uploads', '', '', 'created_at event_id path user_id'),
   ('private.pin_sessions', '', '', 'created_at event_id expires_at id revoked_at token_hash'),
   ('private.prompt_versions', '', '', 'created_at master_prompt style_id version'),

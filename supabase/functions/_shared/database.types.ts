@@ -888,6 +888,16 @@ export type Database = {
           "api_key_id": string;
         }[];
       };
+      "claim_messages": {
+        Args: { "p_limit": number };
+        Returns: {
+          "channel": string;
+          "image_url": string;
+          "language": string;
+          "message_id": number;
+          "recipient": string;
+        }[];
+      };
       "claim_open_orders": {
         Args: { "p_limit": number };
         Returns: {
@@ -1104,6 +1114,7 @@ export type Database = {
         Args: { "p_public_base_url": string; "p_task_ids": (number)[] };
         Returns: number;
       };
+      "finish_messages": { Args: { "p_results": Json }; Returns: number };
       "finish_notification": {
         Args: { "p_error"?: string; "p_inbox_id": number };
         Returns: undefined;
@@ -1281,6 +1292,15 @@ export type Database = {
           "p_user_id"?: string;
         };
         Returns: string;
+      };
+      "leave_contact": {
+        Args: {
+          "p_channel": string;
+          "p_generation_id": string;
+          "p_language": string;
+          "p_recipient": string;
+        };
+        Returns: undefined;
       };
       "list_alerts": {
         Args: {

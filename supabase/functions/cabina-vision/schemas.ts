@@ -25,9 +25,11 @@ const generateRequest = z.strictObject({
   guest_id: z.string().regex(/^[A-Za-z0-9_-]{8,64}$/, "8 to 64 of A-Z a-z 0-9 _ -").optional(),
   idempotency_key: idempotencyKey.optional(),
   wait,
-  email: z.email().max(254).optional(),
+  email: z.email().max(254).optional().describe(
+    "Gets the picture by e-mail, where that is switched on; forgotten once it is sent",
+  ),
   phone: z.string().regex(/^\+[1-9]\d{6,14}$/, "not an international phone number (+5491112345678)")
-    .optional(),
+    .optional().describe("Gets the picture by WhatsApp, where that is switched on"),
   user_id: z.uuid().optional().describe("Compared with the token's, never believed"),
 }).superRefine((body, context) => {
   const refuse = (path: string, message: string) =>

@@ -11,6 +11,7 @@ import { getProvider } from "../config.ts";
 import { dispatchQueued } from "../dispatch.ts";
 import { generationAnswer, type GenerationStatus, isFinished, toAnswer } from "../generations.ts";
 import { readDataUrl, sha256, sniffPhoto } from "../photo.ts";
+import { leaveContacts } from "../messages/messages.ts";
 import { photoRequest } from "../schemas.ts";
 import { waitForGeneration } from "../wait.ts";
 import { check } from "./check.ts";
@@ -111,6 +112,11 @@ async function generate(c: AppContext, request: GenerateRequest, userId: Caller[
 
   c.get("line").note({ generation_id: status.generation_id });
   crashPoint("2-begun");
+  // A repeated request leaves it again, should we die before this.
+  if (request.email !== undefined || request.phone !== undefined) {
+    const language = languageOf(c.req.header("accept-language"));
+    await timed("contacts", leaveContacts(status.generation_id, request, language));
+  }
   if (request.wait > 0) {
     return await waitForGeneration(provider, status, isForEvent ? null : userId, request.wait);
   }

@@ -7,8 +7,9 @@ import { dispatchFor } from "../dispatch.ts";
 import { runFileTasks } from "../files.ts";
 import { checkDue } from "../finish.ts";
 import { probeKeys } from "../keys.ts";
+import { sendMessages } from "../messages/messages.ts";
 
-const BATCH = { expire: 200, check: 50, files: 200, keys: 5 };
+const BATCH = { expire: 200, check: 50, files: 200, messages: 50, keys: 5 };
 /** Hosted sweeps begin every 10 seconds: the time between two in which accounts get room. */
 const DISPATCH_SECONDS = 8;
 
@@ -31,25 +32,29 @@ export const sweep = route({
     checked: z.int().describe("Photos looked up at the provider"),
     dispatched: z.int().describe("Photos handed to the provider"),
     files: z.int().describe("Files removed or moved"),
+    messages: z.int().describe("Messages that told somebody about their picture"),
     revived: z.int().describe("Keys of the provider that are well again"),
   }),
   errors: [],
   async handle({ c }) {
     const provider = getProvider();
     // Each part on its own: what is wrong with one keeps no other from its work.
-    const [database, checked, dispatched, files, revived, figures] = await Promise.allSettled([
-      sweepDatabase(),
-      checkDue(provider, BATCH.check),
-      dispatchFor(provider, DISPATCH_SECONDS),
-      runFileTasks(BATCH.files),
-      probeKeys(provider, BATCH.keys),
-      rpc("roll_up_figures"),
-    ]);
+    const [database, checked, dispatched, files, messages, revived, figures] = await Promise
+      .allSettled([
+        sweepDatabase(),
+        checkDue(provider, BATCH.check),
+        dispatchFor(provider, DISPATCH_SECONDS),
+        runFileTasks(BATCH.files),
+        sendMessages(BATCH.messages),
+        probeKeys(provider, BATCH.keys),
+        rpc("roll_up_figures"),
+      ]);
     const counts = {
       ...valueOf(database),
       checked: valueOf(checked),
       dispatched: valueOf(dispatched),
       files: valueOf(files),
+      messages: valueOf(messages),
       revived: valueOf(revived),
     };
     valueOf(figures);
