@@ -889,12 +889,13 @@ export type Database = {
         }[];
       };
       "claim_messages": {
-        Args: { "p_limit": number };
+        Args: { "p_channels"?: (string)[]; "p_limit": number };
         Returns: {
           "channel": string;
           "image_url": string;
           "language": string;
           "message_id": number;
+          "message_key": string;
           "recipient": string;
         }[];
       };

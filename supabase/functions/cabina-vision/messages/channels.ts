@@ -20,10 +20,21 @@ export function configuredChannels(): Channel[] {
   const token = optionalEnv("WHATSAPP_TOKEN");
   const phoneNumberId = optionalEnv("WHATSAPP_PHONE_NUMBER_ID");
   const template = optionalEnv("WHATSAPP_TEMPLATE");
-  if (token !== undefined && phoneNumberId !== undefined && template !== undefined) {
-    const apiUrl = optionalEnv("WHATSAPP_API_URL") ?? "https://graph.facebook.com/v23.0";
+  if (
+    token !== undefined && phoneNumberId !== undefined && template !== undefined
+  ) {
+    const apiUrl = optionalEnv("WHATSAPP_API_URL") ??
+      "https://graph.facebook.com/v25.0";
     const failureTemplate = optionalEnv("WHATSAPP_FAILURE_TEMPLATE");
-    channels.push(createWhatsapp({ apiUrl, token, phoneNumberId, template, failureTemplate }));
+    channels.push(
+      createWhatsapp({
+        apiUrl,
+        token,
+        phoneNumberId,
+        template,
+        failureTemplate,
+      }),
+    );
   }
   return channels;
 }

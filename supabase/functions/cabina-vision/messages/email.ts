@@ -18,9 +18,14 @@ export function createEmail({ apiUrl, apiKey, from }: EmailOptions): Channel {
   return {
     name: "email",
     async send(message) {
-      const reply = await post(`${apiUrl}/emails`, apiKey, render(from, message), {
-        "idempotency-key": message.key,
-      });
+      const reply = await post(
+        `${apiUrl}/emails`,
+        apiKey,
+        render(from, message),
+        {
+          "idempotency-key": message.key,
+        },
+      );
       return "outcome" in reply ? reply : toDelivery(reply.status, reply.body);
     },
   };
@@ -43,14 +48,27 @@ function render(from: string, { recipient, language, imageUrl }: Message) {
   };
 }
 
-const failure = z.looseObject({ name: z.string() });
+const failure = z.looseObject({
+  name: z.string(),
+  message: z.string().catch(""),
+});
 
 function toDelivery(status: number, body: unknown): Delivery {
   if (status >= 200 && status < 300) return { outcome: "sent" };
-  const name = failure.safeParse(body).data?.name;
+  const { name, message } = failure.safeParse(body).data ?? {};
   const detail = name === undefined ? `HTTP ${status}` : `HTTP ${status}: ${name}`;
-  if (status === 401 || status === 403) return { outcome: "misconfigured", detail };
+  // An earlier try was taken with other words: the photo came after all, or our texts have changed.
+  if (name === "invalid_idempotent_request") return { outcome: "sent" };
+  if (name !== undefined && name.endsWith("quota_exceeded")) {
+    return { outcome: "misconfigured", detail };
+  }
   // 409: a message of the same key is on its way at this moment.
-  const isFinal = status >= 400 && status < 500 && status !== 409 && status !== 429;
-  return { outcome: isFinal ? "refused" : "retry", detail };
+  if (status < 400 || status === 409 || status === 429 || status >= 500) {
+    return { outcome: "retry", detail };
+  }
+  // A sender that is wrong has the same code as a recipient: only the text names the field.
+  const isRecipient = name === "validation_error" &&
+    [400, 422].includes(status) &&
+    !message?.includes("`from`");
+  return { outcome: isRecipient ? "refused" : "misconfigured", detail };
 }

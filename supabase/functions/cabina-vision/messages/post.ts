@@ -21,7 +21,11 @@ export async function post(
   try {
     const response = await fetchOnce(url, {
       method: "POST",
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json", ...headers },
+      headers: {
+        authorization: `Bearer ${token}`,
+        "content-type": "application/json",
+        ...headers,
+      },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });

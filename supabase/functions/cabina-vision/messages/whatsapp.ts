@@ -12,10 +12,29 @@ export interface WhatsappOptions {
   failureTemplate: string | undefined;
 }
 
-/** The person cannot be reached: not on WhatsApp, our own number, or not one that a test number may write to. */
-const UNREACHABLE = [131021, 131026, 131030];
+/** The person cannot be reached. */
+const UNREACHABLE = [
+  130472, // takes part in an experiment of Meta's
+  130497, // in a country that the business may not write to
+  131021, // our own number
+  131026, // not on WhatsApp
+  131030, // not one that a test number may write to
+  131049, // got enough messages, Meta thinks
+  131050, // wants none
+];
 /** Too fast or too much for now, or a fault of theirs. */
-const PASSING = [1, 2, 4, 80007, 130429, 131000, 131016, 131048, 131056];
+const PASSING = [
+  1,
+  2,
+  4,
+  80007,
+  130429,
+  131000,
+  131016,
+  131048,
+  131056,
+  131057,
+];
 
 /**
  * The WhatsApp Cloud API (developers.facebook.com/docs/whatsapp/cloud-api). The guest has not written to us, so
@@ -28,7 +47,10 @@ export function createWhatsapp(options: WhatsappOptions): Channel {
     name: "whatsapp",
     async send(message) {
       if (message.imageUrl === null && options.failureTemplate === undefined) {
-        return { outcome: "refused", detail: "WHATSAPP_FAILURE_TEMPLATE is not set" };
+        return {
+          outcome: "refused",
+          detail: "WHATSAPP_FAILURE_TEMPLATE is not set",
+        };
       }
       const reply = await post(url, options.token, render(options, message));
       return "outcome" in reply ? reply : toDelivery(reply.status, reply.body);
@@ -36,16 +58,21 @@ export function createWhatsapp(options: WhatsappOptions): Channel {
   };
 }
 
-function render(options: WhatsappOptions, { recipient, language, imageUrl }: Message) {
+function render(
+  options: WhatsappOptions,
+  { recipient, language, imageUrl }: Message,
+) {
   const code = language === "pt" ? "pt_BR" : language;
   const parameters = [{ type: "text", text: imageUrl }];
   return {
     messaging_product: "whatsapp",
     to: recipient.replace(/^\+/, ""),
     type: "template",
-    template: imageUrl === null
-      ? { name: options.failureTemplate, language: { code } }
-      : { name: options.template, language: { code }, components: [{ type: "body", parameters }] },
+    template: imageUrl === null ? { name: options.failureTemplate, language: { code } } : {
+      name: options.template,
+      language: { code },
+      components: [{ type: "body", parameters }],
+    },
   };
 }
 
@@ -55,10 +82,11 @@ function toDelivery(status: number, body: unknown): Delivery {
   if (status >= 200 && status < 300) return { outcome: "sent" };
   const code = failure.safeParse(body).data?.error.code;
   const detail = code === undefined ? `HTTP ${status}` : `HTTP ${status}: ${code}`;
-  if (code !== undefined && UNREACHABLE.includes(code)) return { outcome: "refused", detail };
-  if (status === 429 || status >= 500 || (code !== undefined && PASSING.includes(code))) {
-    return { outcome: "retry", detail };
+  if (code !== undefined && UNREACHABLE.includes(code)) {
+    return { outcome: "refused", detail };
   }
+  const isPassing = code === undefined ? status === 429 || status >= 500 : PASSING.includes(code);
+  if (isPassing) return { outcome: "retry", detail };
   // Token, permissions, number, template: nobody's message would pass.
   return { outcome: "misconfigured", detail };
 }

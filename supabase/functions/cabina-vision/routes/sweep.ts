@@ -9,7 +9,7 @@ import { checkDue } from "../finish.ts";
 import { probeKeys } from "../keys.ts";
 import { sendMessages } from "../messages/messages.ts";
 
-const BATCH = { expire: 200, check: 50, files: 200, messages: 50, keys: 5 };
+const BATCH = { expire: 200, check: 50, files: 200, messages: 25, keys: 5 };
 /** Hosted sweeps begin every 10 seconds: the time between two in which accounts get room. */
 const DISPATCH_SECONDS = 8;
 
