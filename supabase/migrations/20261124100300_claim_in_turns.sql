@@ -260,6 +260,10 @@ begin
   for v_i in 1 .. p_limit loop
     v_generation := private.next_photo(v_settings);
     exit when v_generation.id is null;
+    -- All at once: one by one, as their turn comes, would be another order than everybody else's.
+    if v_i = 1 then
+      perform from public.api_key_pool where api_key_pool.is_active order by api_key_pool.id for no key update;
+    end if;
     v_key := private.next_key(v_settings);
     if v_key.id is null then
       perform private.note_next_room(v_settings);

@@ -111,6 +111,9 @@ declare
   v_attempt private.generation_attempts;
 begin
   v_generation := private.lock_generation(private.find_attempt_generation(p_attempt_id));
+  -- Also when it is over: two who looked at the same moment may have begun to copy one after the other.
+  update private.generation_attempts set copying_until = null
+  where generation_attempts.id = p_attempt_id and generation_attempts.copying_until is not null;
   update private.generation_attempts
   set status = 'failed', finished_at = now(), sent_by = least(generation_attempts.sent_by, now()),
     error_code = p_error_code, error_detail = left(p_detail, 500)

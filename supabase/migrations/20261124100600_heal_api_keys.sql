@@ -11,11 +11,26 @@ comment on column public.api_key_pool.cooldown_until is
 
 create index api_key_pool_account_idx on public.api_key_pool ((coalesce(account_name, id::text)));
 
+create function private.lock_account_keys(p_account text)
+returns void
+language plpgsql set search_path = ''
+as $$
+begin
+  perform from public.api_key_pool
+  where coalesce(api_key_pool.account_name, api_key_pool.id::text) = p_account
+  order by api_key_pool.id
+  for no key update;
+end;
+$$;
+comment on function private.lock_account_keys(text) is
+  'Locks the keys of an account, in one order for all: to be called before anything is done to more than one of them.';
+
 create function private.count_usage()
 returns trigger
 language plpgsql set search_path = ''
 as $$
 begin
+  perform private.lock_account_keys(new.account);
   update public.api_key_pool set usage_count = api_key_pool.usage_count + 1 where api_key_pool.id = new.api_key_id;
   return null;
 end;
@@ -31,6 +46,7 @@ returns void
 language plpgsql set search_path = ''
 as $$
 begin
+  perform private.lock_account_keys(p_attempt.account);
   update public.api_key_pool
   set failure_count = 0, cooldown_until = null
   where coalesce(api_key_pool.account_name, api_key_pool.id::text) = p_attempt.account
@@ -55,11 +71,7 @@ begin
     return;
   end if;
 
-  -- In one order, or two that judge the keys of one account could each wait for the other.
-  perform from public.api_key_pool
-  where coalesce(api_key_pool.account_name, api_key_pool.id::text) = p_attempt.account
-  order by api_key_pool.id
-  for no key update;
+  perform private.lock_account_keys(p_attempt.account);
 
   update public.api_key_pool
   set failure_count = api_key_pool.failure_count + 1,

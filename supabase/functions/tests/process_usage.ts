@@ -6,17 +6,20 @@ export interface Usage {
   residentBytes: number;
 }
 
-/** The process in which the stack runs a function; null where the system does not tell. */
-export async function findProcess(functionName: string): Promise<string | null> {
+/** The process in which a stack, that of the test run unless named, runs a function; null where the system does not tell. */
+export async function findProcess(
+  functionName: string,
+  apiUrl = stack.api_url,
+): Promise<string | null> {
   if (Deno.build.os !== "linux") return null;
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     const command = await Deno.readTextFile(`/proc/${name}/cmdline`).catch(() => "");
     if (!command.includes(`/${functionName}/index.ts`)) continue;
     const environment = await Deno.readTextFile(`/proc/${name}/environ`).catch(() => "");
-    if (environment.split("\0").includes(`SUPABASE_URL=${stack.api_url}`)) return name;
+    if (environment.split("\0").includes(`SUPABASE_URL=${apiUrl}`)) return name;
   }
-  throw new Error(`no process of ${stack.api_url} runs ${functionName}`);
+  throw new Error(`no process of ${apiUrl} runs ${functionName}`);
 }
 
 /** CPU time and memory of a process of this system. */
