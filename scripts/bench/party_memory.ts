@@ -22,9 +22,9 @@ export async function measureUploads(): Promise<Record<string, number>> {
 
   const play = async (photo: Uint8Array) => {
     const { user_photo: _inline, ...request } = await guestRequest(event.slug);
-    const photo_path = await uploadSelfie(event.slug, photo);
+    const selfie = await uploadSelfie(event.slug, photo);
     const guest_id = crypto.randomUUID();
-    const { body } = await callFunction("cabina-vision", { ...request, guest_id, photo_path });
+    const { body } = await callFunction("cabina-vision", { ...request, ...selfie, guest_id });
     await finished(body.generation_id);
   };
   // What every process needs once is not the uploads' doing.

@@ -17,12 +17,16 @@ export function toDataUrl(bytes: Uint8Array, type = "image/jpeg"): string {
   return `data:${type};base64,${Buffer.from(bytes).toString("base64")}`;
 }
 
-/** Uploads a guest's selfie as a thin client does: its path for a generate request. */
-export async function uploadSelfie(eventSlug: string, photo: Uint8Array): Promise<string> {
-  const { body } = await callFunction("cabina-vision/upload-url", {
+/** Uploads a guest's selfie as a thin client does: its path for a generate request, or why there is none. */
+export async function uploadSelfie(
+  eventSlug: string,
+  photo: Uint8Array,
+): Promise<{ photo_path: string } | { error: string }> {
+  const { status, body } = await callFunction("cabina-vision/upload-url", {
     content_type: "image/jpeg",
     event_slug: eventSlug,
   });
+  if (status !== 200) return { error: body.error };
   const response = await fetch(body.signed_url, {
     method: "PUT",
     headers: { "content-type": "image/jpeg" },
@@ -30,7 +34,7 @@ export async function uploadSelfie(eventSlug: string, photo: Uint8Array): Promis
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`the upload was answered ${response.status}: ${text}`);
-  return body.photo_path;
+  return { photo_path: body.photo_path };
 }
 
 interface EventOptions {

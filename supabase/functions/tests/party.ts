@@ -17,8 +17,10 @@ export interface PartyOptions {
   guests: number;
   credits: number;
   guestsOfSecondEvent: number;
-  /** A selfie of one guest, as the body of a generate request names it. */
-  selfie: (eventSlug: string) => Promise<{ user_photo: string } | { photo_path: string }>;
+  /** A selfie of one guest, as the body of a generate request names it, or why it was refused. */
+  selfie: (
+    eventSlug: string,
+  ) => Promise<{ user_photo: string } | { photo_path: string } | { error: string }>;
 }
 
 /** What a guest went home with. */
@@ -47,51 +49,14 @@ export async function playParty(options: PartyOptions): Promise<Party> {
   const first = await createEvent({ credits: options.credits });
   const second = await createEvent({ credits: options.guestsOfSecondEvent });
   const restore = await prepare(options);
+  const slots = watchSlots();
   try {
-    const slots = watchSlots();
     const began = performance.now();
-    const lastAccepted = { at: began, count: 0 };
-    const guest = async (event: "first" | "second", arrival: number): Promise<Guest> => {
+    const accepted: number[] = [];
+    const guest = async (event: Guest["event"], arrival: number): Promise<Guest> => {
       await pause(arrival * scale);
-      const guest = await visit(event, event === "first" ? first.slug : second.slug, options);
-      return guest;
-    };
-    const visit = async (
-      event: "first" | "second",
-      slug: string,
-      { selfie }: PartyOptions,
-    ): Promise<Guest> => {
-      const arrived = performance.now();
-      const statuses: number[] = [];
-      const call = async (body: Record<string, unknown>) => {
-        const answer = await callFunction("cabina-vision", body);
-        statuses.push(answer.status);
-        return answer;
-      };
-      const request = {
-        ...await selfie(slug),
-        model_id: "pb_a",
-        event_slug: slug,
-        guest_id: crypto.randomUUID(),
-        idempotency_key: crypto.randomUUID(),
-      };
-      let { status, body } = await call(request);
-      const done = (outcome: string, generationId: string | null): Guest => ({
-        event,
-        generationId,
-        outcome,
-        statuses,
-        seconds: (performance.now() - arrived) / 1000,
-      });
-      if (status !== 202) return done(body.error, null);
-      lastAccepted.at = performance.now();
-      lastAccepted.count++;
-      const id: string = body.generation_id;
-      while (body.state !== "success" && body.state !== "fail") {
-        ({ status, body } = await call({ action: "check", generation_id: id, wait: 20 }));
-        if (status !== 200) return done(`check answered ${status}`, id);
-      }
-      return done(body.state === "success" ? "picture" : body.error, id);
+      const slug = event === "first" ? first.slug : second.slug;
+      return await visit(event, slug, options.selfie, () => accepted.push(performance.now()));
     };
     const guests = await Promise.all([
       ...arrivals(options.guests, 0, 10_000).map((at) => guest("first", at)),
@@ -102,7 +67,7 @@ export async function playParty(options: PartyOptions): Promise<Party> {
       first,
       second,
       guests,
-      acceptedPerSecond: lastAccepted.count / ((lastAccepted.at - began) / 1000),
+      acceptedPerSecond: accepted.length / ((Math.max(...accepted) - began) / 1000),
       slots: { used, offered },
       requests: {
         rejected_429: sum(stats, "rejected_429"),
@@ -110,8 +75,46 @@ export async function playParty(options: PartyOptions): Promise<Party> {
       },
     };
   } finally {
+    await slots.stop();
     await restore();
   }
+}
+
+/** A guest takes a selfie, asks for the photo, and waits for it as a thin client does. */
+async function visit(
+  event: Guest["event"],
+  slug: string,
+  takeSelfie: PartyOptions["selfie"],
+  accept: () => void,
+): Promise<Guest> {
+  const arrived = performance.now();
+  const statuses: number[] = [];
+  const call = async (body: Record<string, unknown>) => {
+    const answer = await callFunction("cabina-vision", body);
+    statuses.push(answer.status);
+    return answer;
+  };
+  const done = (outcome: string, generationId: string | null): Guest => {
+    const seconds = (performance.now() - arrived) / 1000;
+    return { event, generationId, outcome, statuses, seconds };
+  };
+  const selfie = await takeSelfie(slug);
+  if ("error" in selfie) return done(selfie.error, null);
+  let { status, body } = await call({
+    ...selfie,
+    model_id: "pb_a",
+    event_slug: slug,
+    guest_id: crypto.randomUUID(),
+    idempotency_key: crypto.randomUUID(),
+  });
+  if (status !== 202) return done(body.error, null);
+  accept();
+  const id: string = body.generation_id;
+  while (body.state !== "success" && body.state !== "fail") {
+    ({ status, body } = await call({ action: "check", generation_id: id, wait: 20 }));
+    if (status !== 200) return done(`check answered ${status}`, id);
+  }
+  return done(body.state === "success" ? "picture" : body.error, id);
 }
 
 /** Instants at which guests come, spread evenly. */
