@@ -7,7 +7,7 @@ import type { Provider } from "./provider/provider.ts";
 import { pauseUnlessWoken } from "./waiters.ts";
 
 /** Pauses between two looks at a generation that somebody waits for: longer while the end is far. */
-const PAUSE_MS = { least: 500, most: 5_000, perSecondLeft: 250 };
+const PAUSE_MS = { least: 1_000, most: 5_000, perSecondLeft: 250 };
 /** Each poll sends the next photo on its way, and a few more that may have been left behind. */
 const DISPATCH_LIMIT = 4;
 /** Longest that an answer waits for the provider's, for whom it may be the picture. */
