@@ -71,8 +71,8 @@ function signLegacyKey(role: string, secret: string): Promise<string> {
 }
 
 /**
- * The key set that verifies user tokens, as `SUPABASE_JWKS` of a function. @supabase/server
- * accepts an HS256 token only when its header names a key (`kid`) of this set.
+ * The key set that verifies user tokens, as `SUPABASE_JWKS` of a function, which
+ * accepts a token only when its header names a key (`kid`) of this set.
  */
 export function jwksOf(jwtSecret: string): string {
   const k = Buffer.from(jwtSecret).toString("base64url");

@@ -1,6 +1,6 @@
-import { extractCredentials, verifyCredentials } from "@supabase/server/core";
+import { kindOfKey } from "./api_keys.ts";
 import { ApiError } from "./errors.ts";
-import { describeError, log } from "./log.ts";
+import { verifyUserToken } from "./user_token.ts";
 
 /** Who is asking, as far as verified credentials say. */
 export interface Caller {
@@ -19,33 +19,32 @@ export interface Caller {
  * @throws {ApiError} UNAUTHENTICATED for a bad credential, and for none at all
  */
 export async function authenticate(request: Request): Promise<Caller> {
-  const { token, apikey } = extractCredentials(request);
-  const isKey = token?.startsWith("sb_") ?? false;
-  const keys = new Set([apikey, isKey ? token : null].filter((key) => key !== null));
+  const bearer = bearerOf(request);
+  const isKey = bearer?.startsWith("sb_") ?? false;
+  const token = isKey ? null : bearer;
+  const keys = new Set([request.headers.get("apikey"), isKey ? bearer : null]);
+  keys.delete(null);
   if (keys.size === 0 && token === null) throw new ApiError("UNAUTHENTICATED");
 
   let isService = false;
   for (const key of keys) {
-    const { authMode } = await verify({ apikey: key, token: null }, ["publishable:*", "secret:*"]);
-    isService ||= authMode === "secret";
+    const kind = kindOfKey(key!);
+    if (kind === null) throw new ApiError("UNAUTHENTICATED");
+    isService ||= kind === "secret";
   }
-  if (token === null || isKey) return { userId: null, isService };
-
-  const { userClaims } = await verify({ apikey: null, token }, ["user"]);
-  if (!userClaims?.id || userClaims.role !== "authenticated") throw new ApiError("UNAUTHENTICATED");
-  return { userId: userClaims.id, isService };
+  return {
+    userId: token === null ? null : await verifyUserToken(token),
+    isService,
+  };
 }
 
-async function verify(
-  credentials: Parameters<typeof verifyCredentials>[0],
-  auth: ("publishable:*" | "secret:*" | "user")[],
-) {
-  const { data, error } = await verifyCredentials(credentials, { auth });
-  if (error === null) return data;
-  if (error.status < 500) throw new ApiError("UNAUTHENTICATED", { cause: error });
-  // Keys or JWKS are not configured: the operator's problem, not the caller's.
-  log("error", "auth_not_configured", { error: describeError(error) });
-  throw new ApiError("UNAVAILABLE", { cause: error });
+/** What `Authorization: Bearer` carries; null without the header. @throws {ApiError} UNAUTHENTICATED for anything else */
+function bearerOf(request: Request): string | null {
+  const header = request.headers.get("authorization");
+  if (header === null || header === "") return null;
+  const bearer = /^Bearer +(\S+)$/i.exec(header)?.[1];
+  if (bearer === undefined) throw new ApiError("UNAUTHENTICATED"); // present but bad, so not ignored
+  return bearer;
 }
 
 /** The signed-in person. @throws {ApiError} UNAUTHENTICATED when the request carries no user token */

@@ -1,32 +1,20 @@
-import type { PostgrestError, SupabaseClient } from "@supabase/supabase-js";
-import { createAdminClient } from "@supabase/server/core";
-import { ApiError, isErrorCode } from "./errors.ts";
-import { fetchOnce } from "./fetch.ts";
-import { currentRequestId } from "./http.ts";
+import { PostgrestClient, type PostgrestError } from "@supabase/postgrest-js";
 import type { Database } from "./database.types.ts";
+import { requireEnv } from "./env.ts";
+import { ApiError, isErrorCode } from "./errors.ts";
+import { currentRequestId } from "./http.ts";
+import { fetchAsService } from "./service.ts";
 
-/** Longest wait for the database or storage, headers and body. */
-const TIMEOUT_MS = 20_000;
+let client: PostgrestClient | undefined;
 
-let client: SupabaseClient | undefined;
-
-/** The client of this process, with the rights of the service. It holds no session of any person. */
-export function admin(): SupabaseClient {
-  client ??= createAdminClient({
-    supabaseOptions: {
-      global: {
-        fetch: (input, init) =>
-          fetchOnce(input, {
-            ...init,
-            signal: AbortSignal.any([
-              AbortSignal.timeout(TIMEOUT_MS),
-              ...(init?.signal ? [init.signal] : []),
-            ]),
-          }),
-      },
+function database(): PostgrestClient {
+  return client ??= new PostgrestClient(
+    `${requireEnv("SUPABASE_URL")}/rest/v1`,
+    {
+      schema: "public",
+      fetch: fetchAsService,
     },
-  }) as SupabaseClient;
-  return client;
+  );
 }
 
 /**
@@ -39,7 +27,7 @@ export async function rpc<T>(
   // Not the generated Args: they do not know which arguments may be null.
   args: Record<string, unknown> = {},
 ): Promise<T> {
-  const call = admin().rpc(name, args);
+  const call = database().rpc(name, args);
   const requestId = currentRequestId();
   if (requestId !== undefined) call.setHeader("x-request-id", requestId); // for private.log_action
   const { data, error, status } = await call;

@@ -10,5 +10,8 @@ export function fetchOnce(
   init: RequestInit = {},
 ): Promise<Response> {
   if (typeof init.body !== "string") return fetch(input, init);
-  return fetch(input, { ...init, body: new Blob([init.body]).stream() });
+  return fetch(input, {
+    ...init,
+    body: ReadableStream.from([new TextEncoder().encode(init.body)]),
+  });
 }

@@ -1,7 +1,8 @@
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
 import { contextStorage, tryGetContext } from "hono/context-storage";
 import { cors } from "hono/cors";
-import type { ZodError, ZodType } from "zod";
+import { Hono } from "hono/quick"; // its router is slower by 0.01 ms a request, and sooner ready by 1
+import { z, type ZodError, type ZodType } from "zod";
 import { MissingVariableError, optionalEnv } from "./env.ts";
 import {
   ApiError,
@@ -13,6 +14,9 @@ import {
   statusOf,
 } from "./errors.ts";
 import { currentLine, describeError, log, RequestLine } from "./log.ts";
+
+// Compiled schemas are twice as fast, which is 0.1 ms for a page of 200 rows: compiling costs every cold start 2.
+z.config({ jitless: true });
 
 /** What every request carries through its handlers. */
 export interface Variables {
@@ -148,20 +152,20 @@ export async function readJson(
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
     throw new ApiError("PAYLOAD_TOO_LARGE");
   }
-  const chunks: Uint8Array[] = [];
+  const decoder = new TextDecoder();
+  let text = "";
   let size = 0;
   // The length above is the sender's word; this counts.
   for await (const chunk of request.body ?? []) {
     size += chunk.byteLength;
     if (size > maxBytes) throw new ApiError("PAYLOAD_TOO_LARGE");
-    chunks.push(chunk);
+    text += decoder.decode(chunk, { stream: true });
   }
   if (size === 0) return {};
   if (!isJson) throw new ApiError("UNSUPPORTED_MEDIA_TYPE");
   let body: unknown;
   try {
-    const text = await new Blob(chunks as Uint8Array<ArrayBuffer>[]).text();
-    body = JSON.parse(text, refuseUnstorable);
+    body = JSON.parse(text + decoder.decode(), refuseUnstorable);
   } catch (error) {
     if (error instanceof ApiError) throw error;
     throw invalidField("", "the body is not valid JSON");

@@ -1,11 +1,20 @@
-import { admin } from "./database.ts";
+import { StorageClient } from "@supabase/storage-js";
 import { publicUrl, requireEnv } from "./env.ts";
 import { ApiError } from "./errors.ts";
+import { fetchAsService } from "./service.ts";
 
 /** How long an address is good for that lets somebody see a picture that is not public: 10 minutes. */
 const VIEW_SECONDS = 600;
 /** How long an address is good for that does not leave the function: longer than any request runs. */
 const READ_SECONDS = 3600;
+
+let client: StorageClient | undefined;
+
+function objectsOf(bucket: string) {
+  const address = `${requireEnv("SUPABASE_URL")}/storage/v1`;
+  client ??= new StorageClient(address, {}, fetchAsService);
+  return client.from(bucket);
+}
 
 /** The public address of an object in a public bucket. */
 export function publicObjectUrl(bucket: string, path: string): string {
@@ -28,7 +37,7 @@ export async function signedUrl(
   path: string,
   seconds = VIEW_SECONDS,
 ): Promise<string | null> {
-  const { data } = await admin().storage.from(bucket).createSignedUrl(
+  const { data } = await objectsOf(bucket).createSignedUrl(
     path,
     seconds,
   );
@@ -57,7 +66,7 @@ export async function readUrls(
 
 async function sign(bucket: string, paths: string[], seconds: number) {
   if (paths.length === 0) return new Map<string, string>();
-  const { data, error } = await admin().storage.from(bucket).createSignedUrls(
+  const { data, error } = await objectsOf(bucket).createSignedUrls(
     paths,
     seconds,
   );
@@ -79,7 +88,7 @@ export async function signedUploadUrl(
   path: string,
   { upsert = false } = {},
 ) {
-  const { data, error } = await admin().storage.from(bucket)
+  const { data, error } = await objectsOf(bucket)
     .createSignedUploadUrl(path, { upsert });
   if (error !== null) throw new ApiError("UNAVAILABLE", { cause: error });
   return { signedUrl: asSeenFromOutside(data.signedUrl), token: data.token };
@@ -87,9 +96,8 @@ export async function signedUploadUrl(
 
 /** The first bytes of an object, by a range read; null when there is no such object. @throws {ApiError} UNAVAILABLE */
 export async function firstBytes(bucket: string, path: string, count: number) {
-  // storage-js has no option for ranges, but hands these parameters to fetch; the client's own fetch
-  // adds the credentials.
-  const { data, error } = await admin().storage.from(bucket).download(
+  // storage-js has no option for ranges, but hands these parameters to fetch.
+  const { data, error } = await objectsOf(bucket).download(
     path,
     {},
     {
@@ -102,6 +110,13 @@ export async function firstBytes(bucket: string, path: string, count: number) {
   throw new ApiError("UNAVAILABLE", { cause: error });
 }
 
+/** A whole object. @throws {ApiError} UNAVAILABLE */
+export async function read(bucket: string, path: string): Promise<Blob> {
+  const { data, error } = await objectsOf(bucket).download(path);
+  if (error !== null) throw new ApiError("UNAVAILABLE", { cause: error });
+  return data;
+}
+
 /** Stores an object. @throws {ApiError} UNAVAILABLE when storage does not confirm */
 export async function store(
   bucket: string,
@@ -109,7 +124,7 @@ export async function store(
   body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>,
   options: { contentType: string; upsert: boolean; cacheSeconds?: number },
 ): Promise<void> {
-  const { error } = await admin().storage.from(bucket).upload(path, body, {
+  const { error } = await objectsOf(bucket).upload(path, body, {
     contentType: options.contentType,
     upsert: options.upsert,
     cacheControl: String(options.cacheSeconds ?? 3600),
@@ -120,7 +135,7 @@ export async function store(
 
 /** Removes objects; those that are gone already count as removed. @throws {ApiError} UNAVAILABLE */
 export async function remove(bucket: string, paths: string[]): Promise<void> {
-  const { error } = await admin().storage.from(bucket).remove(paths);
+  const { error } = await objectsOf(bucket).remove(paths);
   if (error !== null) throw new ApiError("UNAVAILABLE", { cause: error });
 }
 
@@ -130,10 +145,10 @@ export async function move(
   bucket: string,
   toBucket: string,
 ): Promise<void> {
-  const { error } = await admin().storage.from(bucket).move(path, path, {
+  const { error } = await objectsOf(bucket).move(path, path, {
     destinationBucket: toBucket,
   });
   if (error === null) return;
-  const { data: isThere } = await admin().storage.from(toBucket).exists(path);
+  const { data: isThere } = await objectsOf(toBucket).exists(path);
   if (!isThere) throw new ApiError("UNAVAILABLE", { cause: error });
 }

@@ -1,6 +1,5 @@
-import { admin } from "../_shared/database.ts";
 import { describeError } from "../_shared/log.ts";
-import { firstBytes, signedUrls } from "../_shared/storage.ts";
+import { firstBytes, read, signedUrls } from "../_shared/storage.ts";
 import type { Provider } from "./provider/provider.ts";
 
 /** How long the provider may fetch the selfie: 30 minutes. */
@@ -43,10 +42,12 @@ async function copy(
   job: { photo_path: string; api_key: string },
 ): Promise<PhotoAddress> {
   try {
-    const { data, error } = await admin().storage.from("user_photos").download(job.photo_path);
-    if (error !== null) throw error;
+    const photo = await read("user_photos", job.photo_path);
     const name = `${crypto.randomUUID()}.${job.photo_path.split(".").pop()}`;
-    return { kind: "there", url: await provider.upload!(job.api_key, data, name) };
+    return {
+      kind: "there",
+      url: await provider.upload!(job.api_key, photo, name),
+    };
   } catch (error) {
     return { kind: "not_there", isGone: false, detail: describeError(error) };
   }

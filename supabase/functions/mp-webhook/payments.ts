@@ -1,7 +1,9 @@
 import { rpc } from "../_shared/database.ts";
 import { requireEnv } from "../_shared/env.ts";
 import { log } from "../_shared/log.ts";
-import { findPaymentsOfOrder, type Payment } from "./gateway.ts";
+import { findPaymentsOfOrder, type Payment } from "./gateway/payments.ts";
+
+export { findRecentPayments, getPayment } from "./gateway/payments.ts";
 
 /** An order, as the database tells it. */
 export interface Order {

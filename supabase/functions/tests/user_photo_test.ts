@@ -133,6 +133,8 @@ test("a credential that is present but bad is refused, never ignored", async () 
     "expired token": { token: await mintToken(person.id, person.email, undefined, "-1h") },
     "no token at all": { token: "nonsense" },
     "unknown key": { apikey: "sb_publishable_unknown" },
+    "another scheme": { headers: { authorization: "Basic dXNlcjpwYXNz" } },
+    "a scheme without a token": { headers: { authorization: "Bearer" } },
     "no key, no token": { apikey: null },
   };
   for (const [what, options] of Object.entries(bad)) {

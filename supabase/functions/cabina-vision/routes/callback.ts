@@ -1,10 +1,9 @@
-import { Buffer } from "node:buffer";
-import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { crashPoint } from "../../_shared/crash_point.ts";
 import { rpc } from "../../_shared/database.ts";
 import { optionalEnv } from "../../_shared/env.ts";
 import { ApiError } from "../../_shared/errors.ts";
+import { hmac, isEqual } from "../../_shared/hmac.ts";
 import { inBackground } from "../../_shared/http.ts";
 import { route } from "../../_shared/route.ts";
 import { getProvider } from "../config.ts";
@@ -67,7 +66,7 @@ export const receiveCallback = route({
 
     const named = taskIds(body);
     const key = optionalEnv("KIE_WEBHOOK_KEY"); // absent when the provider signs no callbacks
-    if (key !== undefined && !isSigned(c.req.raw.headers, named, key)) {
+    if (key !== undefined && !await isSigned(c.req.raw.headers, named, key)) {
       throw new ApiError("UNAUTHENTICATED");
     }
 
@@ -116,12 +115,21 @@ function taskIds(body: unknown): string[] {
  * timestamp being `x-webhook-timestamp` in Unix seconds. The body is not signed, so its task ids must
  * agree and nothing else in it is believed.
  */
-export function isSigned(headers: Headers, ids: string[], key: string, now = Date.now()): boolean {
+export async function isSigned(
+  headers: Headers,
+  ids: string[],
+  key: string,
+  now = Date.now(),
+): Promise<boolean> {
   const timestamp = headers.get("x-webhook-timestamp") ?? "";
-  const signature = Buffer.from(headers.get("x-webhook-signature") ?? "", "base64");
   const [id] = ids;
   if (id === undefined || ids.some((other) => other !== id)) return false;
-  if (!(Math.abs(now / 1000 - Number(timestamp || NaN)) <= TOLERANCE_SECONDS)) return false;
-  const expected = createHmac("sha256", key).update(`${id}.${timestamp}`).digest();
-  return signature.length === expected.length && timingSafeEqual(signature, expected);
+  if (!(Math.abs(now / 1000 - Number(timestamp || NaN)) <= TOLERANCE_SECONDS)) {
+    return false;
+  }
+  const code = await hmac(new TextEncoder().encode(key), `${id}.${timestamp}`);
+  return isEqual(
+    headers.get("x-webhook-signature") ?? "",
+    btoa(String.fromCharCode(...code)),
+  );
 }

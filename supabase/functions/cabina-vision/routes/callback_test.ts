@@ -14,19 +14,31 @@ const headers = (changes: Record<string, string> = {}) =>
   });
 const now = timestamp * 1000;
 
-Deno.test("isSigned() accepts the provider's signature, within five minutes", () => {
-  assert.equal(isSigned(headers(), [id, id], key, now), true);
-  assert.equal(isSigned(headers(), [id], key, now + 299_000), true);
-  assert.equal(isSigned(headers(), [id], key, now - 299_000), true);
+Deno.test("isSigned() accepts the provider's signature, within five minutes", async () => {
+  assert.equal(await isSigned(headers(), [id, id], key, now), true);
+  assert.equal(await isSigned(headers(), [id], key, now + 299_000), true);
+  assert.equal(await isSigned(headers(), [id], key, now - 299_000), true);
 });
 
-Deno.test("isSigned() refuses what is stale, altered, absent or about another task", () => {
-  assert.equal(isSigned(headers(), [id], key, now + 301_000), false);
-  assert.equal(isSigned(headers(), [id], "another-key", now), false);
-  assert.equal(isSigned(headers(), ["another-task"], key, now), false);
-  assert.equal(isSigned(headers(), [id, "another-task"], key, now), false);
-  assert.equal(isSigned(headers(), [], key, now), false);
-  assert.equal(isSigned(headers({ "x-webhook-signature": "" }), [id], key, now), false);
-  assert.equal(isSigned(headers({ "x-webhook-timestamp": "" }), [id], key, now), false);
-  assert.equal(isSigned(headers({ "x-webhook-timestamp": "soon" }), [id], key, now), false);
+Deno.test("isSigned() refuses what is stale, altered, absent or about another task", async () => {
+  assert.equal(await isSigned(headers(), [id], key, now + 301_000), false);
+  assert.equal(await isSigned(headers(), [id], "another-key", now), false);
+  assert.equal(await isSigned(headers(), ["another-task"], key, now), false);
+  assert.equal(
+    await isSigned(headers(), [id, "another-task"], key, now),
+    false,
+  );
+  assert.equal(await isSigned(headers(), [], key, now), false);
+  assert.equal(
+    await isSigned(headers({ "x-webhook-signature": "" }), [id], key, now),
+    false,
+  );
+  assert.equal(
+    await isSigned(headers({ "x-webhook-timestamp": "" }), [id], key, now),
+    false,
+  );
+  assert.equal(
+    await isSigned(headers({ "x-webhook-timestamp": "soon" }), [id], key, now),
+    false,
+  );
 });

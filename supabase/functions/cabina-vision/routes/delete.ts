@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { admin, rpc } from "../../_shared/database.ts";
-import { ApiError } from "../../_shared/errors.ts";
+import { rpc } from "../../_shared/database.ts";
 import { idParams } from "../../_shared/fields.ts";
 import { inBackground } from "../../_shared/http.ts";
 import { route } from "../../_shared/route.ts";
+import { deleteUser } from "../../_shared/service.ts";
 import { runFileTasks } from "../files.ts";
 
 /** Enough for one photo or a person's recent ones; the sweeper does the rest. */
@@ -40,9 +40,7 @@ export const deleteAccount = route({
   answer: deleted,
   errors: [],
   async handle({ actor }) {
-    const { error } = await admin().auth.admin.deleteUser(actor);
-    // Gone already: the person asked twice.
-    if (error !== null && error.status !== 404) throw new ApiError("UNAVAILABLE", { cause: error });
+    await deleteUser(actor);
     inBackground(runFileTasks(FILE_TASKS));
     return { deleted: true as const };
   },

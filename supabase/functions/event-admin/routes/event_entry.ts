@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { z } from "zod";
 import { rpc } from "../../_shared/database.ts";
 import { ID, idParams } from "../../_shared/fields.ts";
@@ -23,7 +22,7 @@ export const setPin = route({
   }),
   errors: ["EVENT_NOT_FOUND"],
   async handle({ actor, params, body }) {
-    const made = body.pin === undefined ? String(randomInt(1_000_000)).padStart(6, "0") : null;
+    const made = body.pin === undefined ? await makePin() : null;
     const pin = made ?? body.pin ?? null;
     await rpc("set_event_pin", {
       p_actor_id: actor,
@@ -33,6 +32,12 @@ export const setPin = route({
     return { has_pin: pin !== null, pin: made };
   },
 });
+
+async function makePin(): Promise<string> {
+  // Loads slowly, and PINs are not what a process starts for.
+  const { randomInt } = await import("node:crypto");
+  return String(randomInt(1_000_000)).padStart(6, "0");
+}
 
 export const rotateKey = route({
   method: "post",

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { rpc } from "../../_shared/database.ts";
 import { publicUrl, requireEnv } from "../../_shared/env.ts";
 import { route } from "../../_shared/route.ts";
-import { createPreference } from "../gateway.ts";
+import { createPreference } from "../gateway/preferences.ts";
 import type { Order } from "../payments.ts";
 import { checkoutRequest } from "../schemas.ts";
 

@@ -5,8 +5,7 @@ import { ApiError } from "../../_shared/errors.ts";
 import type { AppContext } from "../../_shared/http.ts";
 import { describeError } from "../../_shared/log.ts";
 import { route } from "../../_shared/route.ts";
-import { getPayment, type Payment } from "../gateway.ts";
-import { applyPayment } from "../payments.ts";
+import type { Payment } from "../gateway/payments.ts";
 import { isSigned } from "../signature.ts";
 
 const MAX_BYTES = 64 * 1024;
@@ -116,6 +115,7 @@ async function follow(
   inboxId: number,
 ): Promise<void> {
   try {
+    const { applyPayment } = await import("../payments.ts");
     const payment = isAboutPayment(notification) ? await find(notification.resourceId!) : null;
     if (payment !== null) await applyPayment(payment, inboxId);
     else await rpc("finish_notification", { p_inbox_id: inboxId });
@@ -135,6 +135,7 @@ function isAboutPayment({ topic, resourceId }: Notification): boolean {
 
 /** Null for an id that the gateway does not know: its panel's test button sends any. */
 async function find(id: string): Promise<Payment | null> {
+  const { getPayment } = await import("../payments.ts");
   for (const delay of FIND_AGAIN_AFTER_MS) {
     const payment = await getPayment(id);
     if (payment !== null) return payment;

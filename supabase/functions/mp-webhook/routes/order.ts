@@ -3,7 +3,7 @@ import { rpc } from "../../_shared/database.ts";
 import { idParams } from "../../_shared/fields.ts";
 import { describeError, log } from "../../_shared/log.ts";
 import { route } from "../../_shared/route.ts";
-import { applyPaymentsOfOrder, type Order } from "../payments.ts";
+import type { Order } from "../payments.ts";
 
 /**
  * The returning buyer often comes before the gateway's notification, so an open order is looked up
@@ -30,6 +30,7 @@ export const getOrder = route({
     let order = await find();
     if (order.status === "pending" && await rpc("claim_order_check", { p_order_id: order.id })) {
       try {
+        const { applyPaymentsOfOrder } = await import("../payments.ts");
         if (await applyPaymentsOfOrder(order.id) > 0) order = await find();
       } catch (error) {
         log("warn", "order_not_looked_up", {

@@ -2,8 +2,7 @@ import { z } from "zod";
 import { rpc } from "../../_shared/database.ts";
 import { describeError, log } from "../../_shared/log.ts";
 import { route } from "../../_shared/route.ts";
-import { findRecentPayments } from "../gateway.ts";
-import { applyPayment, applyPaymentsOfOrder, type Order } from "../payments.ts";
+import type { Order } from "../payments.ts";
 
 const ORDERS = 50;
 const PAGES = 4;
@@ -28,7 +27,14 @@ export const reconcile = route({
   }),
   errors: [],
   async handle({ c }) {
-    const counts = { orders: 0, payments: 0, repaired: 0, failed: 0, cancelled: 0 };
+    const { applyPaymentsOfOrder } = await import("../payments.ts");
+    const counts = {
+      orders: 0,
+      payments: 0,
+      repaired: 0,
+      failed: 0,
+      cancelled: 0,
+    };
 
     for (const order of await rpc<Order[]>("claim_open_orders", { p_limit: ORDERS })) {
       counts.orders++;
@@ -45,6 +51,7 @@ export const reconcile = route({
 
 /** Applies payments that changed and were not applied in that state. Returns how many moved credits. */
 async function applyRecent(counts: { payments: number }): Promise<number> {
+  const { applyPayment, findRecentPayments } = await import("../payments.ts");
   let moved = 0;
   const since = new Date(Date.now() - WINDOW_MS);
   for (let page = 0; page < PAGES; page++) {

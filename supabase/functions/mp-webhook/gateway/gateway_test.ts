@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { ApiError } from "../_shared/errors.ts";
-import { createPreference, findPaymentsOfOrder, getPayment } from "./gateway.ts";
+import { ApiError } from "../../_shared/errors.ts";
+import { findPaymentsOfOrder, getPayment } from "./payments.ts";
+import { createPreference } from "./preferences.ts";
 
 const payment = {
   id: 4711,
