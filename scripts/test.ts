@@ -90,10 +90,24 @@ function countTests(junit: string): Counts {
   return { passed: sum("tests") - failed - skipped, failed };
 }
 
-/** The names of the tests that failed, as the report spells them. */
+/** The tests that failed, each with the first lines of why. */
 function failedTests(junit: string): string[] {
-  const cases = junit.matchAll(/<testcase name="([^"]*)"[^>]*>\s*<(?:failure|error)/g);
-  return [...cases].map(([, name]) => `  ${name}`);
+  const cases = junit.matchAll(
+    /<testcase name="([^"]*)"[^>]*>\s*<(?:failure|error)[^>]*>([^<]*)/g,
+  );
+  return [...cases].map(([, name, why]) =>
+    unescapeXml(
+      `  ${name}\n${why!.split("\n").slice(0, 40).map((line) => `    ${line}`).join("\n")}`,
+    )
+  );
+}
+
+function unescapeXml(text: string): string {
+  const characters = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+  return text.replace(
+    /&(lt|gt|quot|apos|amp);/g,
+    (_, name: keyof typeof characters) => characters[name],
+  );
 }
 
 /** Runs the steps that were named, or all, and prints the sums as the last line. */
