@@ -9,6 +9,8 @@ import { type Counts, runPgTap } from "./pgtap.ts";
 import { isolatedEnvironment, startTestStack } from "./stack/testing.ts";
 
 const ROOTS = ["scripts", "examples", "supabase/functions"];
+// The tests that share one stack: of its settings, keys and clocks each of them may change some.
+const SHARING = "supabase/functions/tests";
 
 const STEPS: Record<string, () => Promise<Counts>> = {
   format: () => deno(["fmt", "--check"]),
@@ -22,15 +24,24 @@ const STEPS: Record<string, () => Promise<Counts>> = {
 };
 
 /** Runs deno with its output on ours; the step passes when it exits with 0. */
-async function deno(args: string[], env: Record<string, string> = {}): Promise<Counts> {
-  const { success } = await new Deno.Command(Deno.execPath(), {
+async function deno(args: string[]): Promise<Counts> {
+  const { success } = await command(args).spawn().status;
+  return success ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+function command(args: string[], options: Deno.CommandOptions = {}): Deno.Command {
+  return new Deno.Command(Deno.execPath(), {
     args,
-    env: { DENO_NO_UPDATE_CHECK: "1", ...env },
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",
-  }).output();
-  return success ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+    ...options,
+    env: { DENO_NO_UPDATE_CHECK: "1", ...options.env },
+  });
+}
+
+function add(a: Counts, b: Counts): Counts {
+  return { passed: a.passed + b.passed, failed: a.failed + b.failed };
 }
 
 function report(problems: string[]): Counts {
@@ -38,7 +49,10 @@ function report(problems: string[]): Counts {
   return problems.length > 0 ? { passed: 0, failed: problems.length } : { passed: 1, failed: 0 };
 }
 
-/** Runs the Deno tests against one stack; they find it by CABINA_STACK. */
+/**
+ * Runs the Deno tests; they find their stack by CABINA_STACK. Those that share it follow one another,
+ * those that need none or start their own run beside them.
+ */
 async function runDenoTests(): Promise<Counts> {
   const temp = await Deno.makeTempDir({ prefix: "cabina-run-" });
   await Deno.chmod(temp, 0o755); // the database's account must reach the folders in it
@@ -51,27 +65,49 @@ async function runDenoTests(): Promise<Counts> {
     // Tests of payments say themselves when somebody looks.
     CABINA_RECONCILE_SECONDS: "0",
   });
-  const junit = `${temp}/report.xml`;
   const filter = Deno.args.filter((arg) => arg.startsWith("--filter"));
+  const test = (name: string, paths: string[], output: "inherit" | "piped") =>
+    runTestGroup(`${temp}/${name}.xml`, [...filter, ...paths], stack.infoFile, output);
   try {
-    const { failed } = await deno(
-      ["test", "--allow-all", "--no-check", `--junit-path=${junit}`, ...filter, ...ROOTS],
-      { CABINA_STACK: stack.infoFile },
-    );
-    const results = await Deno.readTextFile(junit).catch(() => "");
-    const counts = countTests(results);
-    if (failed > 0) {
+    const groups = await Promise.all([
+      test("sharing", [SHARING], "inherit"),
+      test("alone", [`--ignore=${SHARING}`, ...ROOTS], "piped"),
+    ]);
+    if (groups.some(({ counts }) => counts.failed > 0)) {
       console.log(`The stack's log:\n${stack.log()}`);
-      console.log(`Failed:\n${failedTests(results).join("\n")}`); // last, where one looks first
+      console.log(`Failed:\n${groups.flatMap(({ failures }) => failures).join("\n")}`); // last, where one looks first
     }
     const unseen = filter.length > 0 ? [] : await unansweredOperations(stack.dataDir);
     for (const name of unseen) console.error(`No test saw ${name} answer with success`);
-    // A file that cannot be loaded fails the run without being counted.
-    return { passed: counts.passed, failed: Math.max(failed, counts.failed) + unseen.length };
+    const total = groups.reduce((sum, group) => add(sum, group.counts), { passed: 0, failed: 0 });
+    return add(total, { passed: 0, failed: unseen.length });
   } finally {
     await stack.stop();
     await Deno.remove(temp, { recursive: true });
   }
+}
+
+/** Runs a group of test files in one process. What is piped is printed when all is over. */
+async function runTestGroup(
+  junit: string,
+  args: string[],
+  stackFile: string,
+  output: "inherit" | "piped",
+): Promise<{ counts: Counts; failures: string[] }> {
+  const run = await command(
+    ["test", "--allow-all", "--no-check", `--junit-path=${junit}`, ...args],
+    { env: { CABINA_STACK: stackFile }, stdout: output, stderr: output },
+  ).output();
+  if (output === "piped") {
+    for (const text of [run.stdout, run.stderr]) console.log(new TextDecoder().decode(text));
+  }
+  const results = await Deno.readTextFile(junit).catch(() => "");
+  const { passed, failed } = countTests(results);
+  // A file that cannot be loaded fails the run without being counted.
+  return {
+    counts: { passed, failed: Math.max(failed, run.success ? 0 : 1) },
+    failures: failedTests(results),
+  };
 }
 
 /** The operations of the OpenAPI document that no test file of the run noted as answered with success. */
@@ -118,16 +154,15 @@ async function main(): Promise<void> {
     console.error(`No step ${unknown.join(", ")}: there are ${Object.keys(STEPS).join(", ")}`);
     Deno.exit(2);
   }
-  const total = { passed: 0, failed: 0 };
+  let total: Counts = { passed: 0, failed: 0 };
   for (const [name, step] of Object.entries(STEPS)) {
     if (chosen.length > 0 && !chosen.includes(name)) continue;
     console.log(`\n── ${name}`);
-    const { passed, failed } = await step().catch((error) => {
+    const counts = await step().catch((error) => {
       console.error(error instanceof Error ? error.message : error);
       return { passed: 0, failed: 1 };
     });
-    total.passed += passed;
-    total.failed += failed;
+    total = add(total, counts);
   }
   console.log(`\n${total.passed} passed, ${total.failed} failed`);
   Deno.exit(total.failed > 0 ? 1 : 0);

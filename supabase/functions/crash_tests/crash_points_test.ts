@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { CrashPoint } from "../_shared/crash_point.ts";
 import { type Crashable, startCrashable } from "./crashable.ts";
-import { findProcess } from "./process_usage.ts";
+import { findProcess } from "../tests/process_usage.ts";
 
 const POINTS: CrashPoint[] = [
   "1-photo-stored",

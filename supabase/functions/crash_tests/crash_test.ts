@@ -5,8 +5,8 @@ import {
   type TestStack,
 } from "../../../scripts/stack/testing.ts";
 import postgres from "postgres";
-import { guestRequest } from "./fixtures.ts";
-import { eventually, test } from "./stack.ts";
+import { guestRequest } from "../tests/fixtures.ts";
+import { eventually, test } from "../tests/stack.ts";
 
 async function beginPhoto(stack: TestStack): Promise<string> {
   const response = await fetch(`${stack.info.api_url}/functions/v1/cabina-vision`, {
