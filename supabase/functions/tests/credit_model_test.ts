@@ -37,4 +37,5 @@ async function run(sql: postgres.Sql, given: Command[]): Promise<void> {
     assert.deepEqual(outcome, model.apply(command), `${name}: the answer`);
     assert.deepEqual(balances, model.balances(), `${name}: the balances`);
   }
+  await database.emptyQueue();
 }

@@ -73,6 +73,13 @@ export class CreditDatabase {
     }
   }
 
+  /** Ends the photos that are left, so that the queue is as short for whoever comes after. */
+  async emptyQueue(): Promise<void> {
+    await this.sql`
+      select fail_generation(id, 'GENERATION_TIMED_OUT') from generations
+      where id = any (${this.#photos}::uuid[]) and status in ('queued', 'processing')`;
+  }
+
   /** Every balance, as CreditModel.balances() tells it. */
   async balances(): Promise<unknown> {
     const [row] = await this.sql`
