@@ -1,15 +1,11 @@
 -- The claim, made of its three questions: which photo is next, which key takes it, and if none does, when will
 -- one. Several photos are claimed in one call.
 
--- The provider counts a task when it arrives, which is somewhere between our claim and its answer. A slot of the
--- window is taken until the window is over after the latest instant at which it can have arrived: at first when
--- we would have stopped waiting for the answer, then when the answer came.
-alter table private.generation_attempts add column sent_by timestamptz not null default now();
-alter table private.generation_attempts alter column sent_by set default now() + interval '20 seconds';
-comment on column private.generation_attempts.sent_by is
-  'At the latest then the provider counted it. Until the answer is known: 20 seconds after the claim, as long as we wait for one.';
+-- The provider counts a task when it arrives, which is between our claim and its answer: a slot is taken until
+-- the window is over after the answer, and as long as there is no answer, after the claim.
 drop index private.generation_attempts_account_claimed_at_idx;
-create index generation_attempts_account_sent_by_idx on private.generation_attempts (account, sent_by);
+create index generation_attempts_account_sent_at_idx
+  on private.generation_attempts (account, (coalesce(submitted_at, claimed_at)));
 
 create function private.waiting_lanes()
 returns setof uuid
@@ -90,7 +86,8 @@ begin
     and p_settings.provider_tasks_per_window > (
       select count(*) from private.generation_attempts
       where generation_attempts.account = coalesce(api_key_pool.account_name, api_key_pool.id::text)
-        and generation_attempts.sent_by > now() - make_interval(secs => p_settings.provider_window_seconds)
+        and coalesce(generation_attempts.submitted_at, generation_attempts.claimed_at)
+          > now() - make_interval(secs => p_settings.provider_window_seconds)
     )
     and p_settings.provider_tasks_running > (
       select count(*) from private.generation_attempts
@@ -119,11 +116,10 @@ begin
     ))
     from public.api_key_pool
     left join lateral (
-      -- What is being sent at this moment is taken for answered.
-      select least(generation_attempts.sent_by, now()) as at
+      select coalesce(generation_attempts.submitted_at, generation_attempts.claimed_at) as at
       from private.generation_attempts
       where generation_attempts.account = coalesce(api_key_pool.account_name, api_key_pool.id::text)
-      order by generation_attempts.sent_by desc
+      order by coalesce(generation_attempts.submitted_at, generation_attempts.claimed_at) desc
       offset p_settings.provider_tasks_per_window - 1
       limit 1
     ) as sent on true
@@ -155,13 +151,18 @@ comment on function private.note_next_room(private.settings) is
 
 create function public.seconds_until_dispatch()
 returns numeric
-language plpgsql security definer set search_path = '' set enable_sort = off set jit = off
+language plpgsql stable security definer set search_path = ''
 as $$
 declare
   v_settings private.settings;
 begin
   select * into strict v_settings from private.settings;
-  if (private.next_photo(v_settings)).id is null then
+  if not exists (
+    select from public.generations
+    where generations.status = 'queued'
+      and generations.run_at <= now()
+      and generations.created_at > now() - make_interval(secs => v_settings.dispatch_seconds)
+  ) then
     return null;
   end if;
   -- Every account full: a look every second.
@@ -260,10 +261,6 @@ begin
   for v_i in 1 .. p_limit loop
     v_generation := private.next_photo(v_settings);
     exit when v_generation.id is null;
-    -- All at once: one by one, as their turn comes, would be another order than everybody else's.
-    if v_i = 1 then
-      perform from public.api_key_pool where api_key_pool.is_active order by api_key_pool.id for no key update;
-    end if;
     v_key := private.next_key(v_settings);
     if v_key.id is null then
       perform private.note_next_room(v_settings);

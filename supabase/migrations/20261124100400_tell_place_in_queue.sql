@@ -224,7 +224,6 @@ begin
   select settings.is_in_maintenance,
     styles.id as style_id, styles.subcategory, styles.is_premium, styles.credit_cost,
     sweeper.expected_seconds, sweeper.dispatch_rate, sweeper.queue_length, sweeper.waiting_lanes,
-    sweeper.dispatch_opens_at <= now() as is_open,
     coalesce(queue_lanes.turn, 0) as turn, coalesce(queue_lanes.waiting, sweeper.queue_length) as lane_length,
     (
       -- A new photo is the last of its lane. Above ten its length, as the sweeper saw it, is near enough.
@@ -294,7 +293,7 @@ begin
   );
   v_eta := v_offer.expected_seconds + v_position / v_offer.dispatch_rate;
   v_status := (
-    v_id, 'waiting', null, null, null, null, false, v_position, ceil(v_eta), 0, v_offer.is_open, p_photo_path
+    v_id, 'waiting', null, null, null, null, false, v_position, ceil(v_eta), 0, false, p_photo_path
   );
 
   insert into public.generations (

@@ -43,7 +43,7 @@ comment on function private.retry_at(integer) is 'When a photo may be tried agai
 
 drop function public.record_submission(bigint, text);
 
-create function public.record_submission(p_attempt_id bigint, p_task_id text, p_elapsed_seconds numeric default null)
+create function public.record_submission(p_attempt_id bigint, p_task_id text)
 returns public.generation_status
 language plpgsql security definer set search_path = ''
 as $$
@@ -53,9 +53,7 @@ declare
 begin
   v_generation := private.lock_generation(private.find_attempt_generation(p_attempt_id));
   update private.generation_attempts
-  set status = 'submitted', task_id = p_task_id,
-    submitted_at = now(),
-    sent_by = least(now(), generation_attempts.claimed_at + make_interval(secs => p_elapsed_seconds)),
+  set status = 'submitted', task_id = p_task_id, submitted_at = now(),
     next_check_at = private.next_check_at(generation_attempts.account, now())
   where generation_attempts.id = p_attempt_id and generation_attempts.status = 'claimed'
   returning * into v_attempt;
@@ -65,10 +63,10 @@ begin
   return private.describe_generation(v_generation);
 end;
 $$;
-comment on function public.record_submission(bigint, text, numeric) is
-  'The provider accepted an attempt as this task. p_elapsed_seconds: from the request of the claim to the provider''s answer, by the caller''s clock; the rate window counts from there, and not from when we come to note it. A no-op when the attempt is past that, for instance because its callback was faster. Returns the photo''s status. Definer; service_role only.';
-revoke execute on function public.record_submission(bigint, text, numeric) from public, anon, authenticated;
-grant execute on function public.record_submission(bigint, text, numeric) to service_role;
+comment on function public.record_submission(bigint, text) is
+  'The provider accepted an attempt as this task. A no-op when the attempt is past that, for instance because its callback was faster. Returns the photo''s status. Definer; service_role only.';
+revoke execute on function public.record_submission(bigint, text) from public, anon, authenticated;
+grant execute on function public.record_submission(bigint, text) to service_role;
 
 drop function public.release_attempt(bigint, text, text, integer, text);
 
@@ -82,8 +80,7 @@ declare
 begin
   v_generation := private.lock_generation(private.find_attempt_generation(p_attempt_id));
   update private.generation_attempts
-  set status = 'failed', finished_at = now(), sent_by = least(generation_attempts.sent_by, now()),
-    error_code = p_error_code, error_detail = left(p_detail, 500)
+  set status = 'failed', finished_at = now(), error_code = p_error_code, error_detail = left(p_detail, 500)
   where generation_attempts.id = p_attempt_id and generation_attempts.status in ('claimed', 'submitted')
   returning * into v_attempt;
   if found then
@@ -111,12 +108,8 @@ declare
   v_attempt private.generation_attempts;
 begin
   v_generation := private.lock_generation(private.find_attempt_generation(p_attempt_id));
-  -- Also when it is over: two who looked at the same moment may have begun to copy one after the other.
-  update private.generation_attempts set copying_until = null
-  where generation_attempts.id = p_attempt_id and generation_attempts.copying_until is not null;
   update private.generation_attempts
-  set status = 'failed', finished_at = now(), sent_by = least(generation_attempts.sent_by, now()),
-    error_code = p_error_code, error_detail = left(p_detail, 500)
+  set status = 'failed', finished_at = now(), error_code = p_error_code, error_detail = left(p_detail, 500)
   where generation_attempts.id = p_attempt_id and generation_attempts.status in ('claimed', 'submitted')
   returning * into v_attempt;
   if not found then
@@ -146,7 +139,7 @@ grant execute on function public.fail_attempt(bigint, text, text, boolean) to se
 
 create function private.next_check_at(p_account text, p_submitted_at timestamptz)
 returns timestamptz
-language plpgsql volatile set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
 declare
   v_running integer;
@@ -156,17 +149,13 @@ begin
   where generation_attempts.account = p_account and generation_attempts.status in ('claimed', 'submitted');
   return now() + greatest(
     case
-      -- Before half of the usual time there is nothing to see.
-      when p_submitted_at >= now()
-        then greatest(interval '3 seconds', (select make_interval(secs => sweeper.expected_seconds / 2) from private.sweeper))
       when p_submitted_at > now() - interval '30 seconds' then interval '3 seconds'
       when p_submitted_at > now() - interval '2 minutes' then interval '7 seconds'
       else interval '20 seconds'
     end,
     -- The provider answers ten questions a second; callbacks are what usually tells, so half of that will do.
     v_running * interval '200 milliseconds'
-    -- What was submitted together is not asked about together.
-  ) * (0.75 + random() / 2);
+  );
 end;
 $$;
 comment on function private.next_check_at(text, timestamptz) is

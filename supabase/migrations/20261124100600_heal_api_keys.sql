@@ -11,26 +11,11 @@ comment on column public.api_key_pool.cooldown_until is
 
 create index api_key_pool_account_idx on public.api_key_pool ((coalesce(account_name, id::text)));
 
-create function private.lock_account_keys(p_account text)
-returns void
-language plpgsql set search_path = ''
-as $$
-begin
-  perform from public.api_key_pool
-  where coalesce(api_key_pool.account_name, api_key_pool.id::text) = p_account
-  order by api_key_pool.id
-  for no key update;
-end;
-$$;
-comment on function private.lock_account_keys(text) is
-  'Locks the keys of an account, in one order for all: to be called before anything is done to more than one of them.';
-
 create function private.count_usage()
 returns trigger
 language plpgsql set search_path = ''
 as $$
 begin
-  perform private.lock_account_keys(new.account);
   update public.api_key_pool set usage_count = api_key_pool.usage_count + 1 where api_key_pool.id = new.api_key_id;
   return null;
 end;
@@ -46,7 +31,6 @@ returns void
 language plpgsql set search_path = ''
 as $$
 begin
-  perform private.lock_account_keys(p_attempt.account);
   update public.api_key_pool
   set failure_count = 0, cooldown_until = null
   where coalesce(api_key_pool.account_name, api_key_pool.id::text) = p_attempt.account
@@ -71,7 +55,11 @@ begin
     return;
   end if;
 
-  perform private.lock_account_keys(p_attempt.account);
+  -- In one order, or two that judge the keys of one account could each wait for the other.
+  perform from public.api_key_pool
+  where coalesce(api_key_pool.account_name, api_key_pool.id::text) = p_attempt.account
+  order by api_key_pool.id
+  for no key update;
 
   update public.api_key_pool
   set failure_count = api_key_pool.failure_count + 1,
@@ -143,10 +131,8 @@ declare
     0
   );
 begin
-  -- What is left must pay for a whole window of pictures: a failed one that is given back is no top-up, and the key
-  -- would come back only to be refused most of a burst.
-  if p_balance is null or p_balance <= 0
-    or p_balance < v_price * (select settings.provider_tasks_per_window from private.settings) then
+  -- What is left must pay for a picture, or the key would come back only to be refused again.
+  if p_balance is null or p_balance <= 0 or p_balance < v_price then
     return false;
   end if;
   update public.api_key_pool
@@ -161,7 +147,7 @@ begin
 end;
 $$;
 comment on function public.report_key_balance(uuid, numeric) is
-  'The provider told the balance of a suspended key, in its own credits: with enough for a window of pictures the key is back in the rotation and its alert resolved. Its failures are forgotten with the first task that is accepted. Returns whether it is back. Definer; service_role only.';
+  'The provider told the balance of a suspended key, in its own credits: with enough for a picture the key is back in the rotation and its alert resolved. Its failures are forgotten with the first task that is accepted. Returns whether it is back. Definer; service_role only.';
 revoke execute on function public.report_key_balance(uuid, numeric) from public, anon, authenticated;
 grant execute on function public.report_key_balance(uuid, numeric) to service_role;
 

@@ -1,7 +1,5 @@
 -- The sweep ends many photos in one transaction. It now takes all locks in the order that everything else takes
--- them, people, photos, events by id, attempts last, so that it can wait for others but never in a circle. Where
--- there is no such order, since claims lock lanes by turns, and photos that end want the event that a refund of the
--- sweep holds, it passes by who is busy: the next sweep is seconds away.
+-- them, people, photos, events by id, attempts last, so that it can wait for others but never in a circle.
 
 create function private.expire_generations(p_limit integer)
 returns integer
@@ -70,7 +68,7 @@ begin
       limit p_limit
     )
     order by generations.id
-    for no key update skip locked
+    for no key update
   loop
     for v_attempt in
       update private.generation_attempts
@@ -98,25 +96,13 @@ returns void
 language plpgsql set search_path = ''
 as $$
 begin
-  with free as materialized (
-    select queue_lanes.lane_id from private.queue_lanes
-    where queue_lanes.last_claimed_at > now() - interval '1 day'
-    for no key update skip locked
-  )
   update private.queue_lanes
   set waiting = (
     select count(*) from public.generations
     where generations.status = 'queued' and generations.lane_id = queue_lanes.lane_id
   )
-  from free
-  where queue_lanes.lane_id = free.lane_id;
-
-  with free as materialized (
-    select queue_lanes.lane_id from private.queue_lanes
-    where queue_lanes.last_claimed_at <= now() - interval '1 day'
-    for update skip locked
-  )
-  delete from private.queue_lanes using free where queue_lanes.lane_id = free.lane_id;
+  where queue_lanes.last_claimed_at > now() - interval '1 day';
+  delete from private.queue_lanes where queue_lanes.last_claimed_at <= now() - interval '1 day';
 
   update private.sweeper
   set last_sweep_at = now(),

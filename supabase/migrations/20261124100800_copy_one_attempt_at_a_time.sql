@@ -75,7 +75,6 @@ begin
     submitted_at = coalesce(generation_attempts.submitted_at, generation_attempts.claimed_at),
     finished_at = now(),
     copying_until = null,
-    sent_by = least(generation_attempts.sent_by, now()),
     latency_ms = case when generation_attempts.id = p_attempt_id then p_latency_ms end,
     cost_credits = case when generation_attempts.id = p_attempt_id then p_cost_credits end
   where generation_attempts.generation_id = v_generation.id
