@@ -77,7 +77,8 @@ export function functionProgram(
       "--allow-env", // the environment holds nothing but what the function is given
       `--allow-read=${folder},${join(config.root, "node_modules")},${temp}`,
       `--allow-write=${temp}`,
-      "--v8-flags=--max-old-space-size=256", // hosted's limit
+      // Hosted's limit; and the pieces of pictures that passed through are collected while they are few.
+      "--v8-flags=--max-old-space-size=256,--max-semi-space-size=8",
       join(folder, name, "index.ts"),
     ],
   };

@@ -3,7 +3,7 @@
 
 begin;
 create extension if not exists pgtap with schema extensions;
-select plan(83);
+select plan(85);
 
 -- Only this test's photos and keys are in play.
 update public.generations set run_at = 'infinity' where status = 'queued';
@@ -424,6 +424,21 @@ select is(
   (select array_agg(task_id order by task_id) from public.claim_checks(10)), '{tap-task-2,tap-task-3}',
   'neither a finished attempt nor one without a task is asked for; the late task of a photo that was given up is'
 );
+
+select pg_temp.start_over();
+select pg_temp.queue_photo('photo_' || number, make_interval(secs => 10 - number)) from generate_series(1, 7) as numbers (number);
+select pg_temp.add_key('tap-key');
+select pg_temp.claim(7);
+select public.record_submission((pg_temp.attempt('photo_' || number)).id, 'tap-task-' || number) from generate_series(1, 7) as numbers (number);
+update private.generation_attempts
+set next_check_at = now() - make_interval(secs => 10 - right(task_id, 1)::integer),
+  account = case task_id when 'tap-task-7' then 'tap-other' else account end
+where task_id like 'tap-task-%';
+select is(
+  (select array_agg(task_id order by task_id) from public.claim_checks(10)),
+  '{tap-task-1,tap-task-2,tap-task-3,tap-task-7}', 'no more than three questions of an account at once'
+);
+select is((select array_agg(task_id order by task_id) from public.claim_checks(10)), '{tap-task-4,tap-task-5,tap-task-6}', 'the others are next');
 
 -- What the outside sees meanwhile
 

@@ -6,6 +6,8 @@ import { publicObjectUrl, store } from "../_shared/storage.ts";
 import type { Picture, Provider, TaskState } from "./provider/provider.ts";
 import { wake } from "./waiters.ts";
 
+/** Tasks of one account that `claim_checks` hands out together. */
+const ACCOUNT_CHECKS = 3;
 /** Seconds for which the provider may not know a task that it has just made. */
 const UNKNOWN_GRACE_SECONDS = 30;
 /** How long caches may keep a picture that can be hidden at any moment. */
@@ -51,6 +53,26 @@ export async function checkDue(
     ),
   );
   return tasks.length;
+}
+
+/**
+ * Goes on looking for at most `seconds`, once a second, while accounts may have more tasks that are due: at one time
+ * `claim_checks` hands out only a few of each. Returns how many were looked at.
+ */
+export async function checkFor(
+  provider: Provider,
+  limit: number,
+  seconds: number,
+): Promise<number> {
+  const deadline = Date.now() + seconds * 1000;
+  let checked = 0;
+  while (true) {
+    const next = Date.now() + 1000;
+    const found = await checkDue(provider, limit);
+    checked += found;
+    if (found < ACCOUNT_CHECKS || next > deadline) return checked;
+    await new Promise((resolve) => setTimeout(resolve, Math.max(next - Date.now(), 0)));
+  }
 }
 
 /**

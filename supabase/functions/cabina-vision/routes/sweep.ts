@@ -5,13 +5,13 @@ import { route } from "../../_shared/route.ts";
 import { getProvider } from "../config.ts";
 import { dispatchFor } from "../dispatch.ts";
 import { runFileTasks } from "../files.ts";
-import { checkDue } from "../finish.ts";
+import { checkFor } from "../finish.ts";
 import { probeKeys } from "../keys.ts";
 import { sendMessages } from "../messages/messages.ts";
 
 const BATCH = { expire: 200, check: 50, files: 200, messages: 25, keys: 5 };
-/** Hosted sweeps begin every 10 seconds: the time between two in which accounts get room. */
-const DISPATCH_SECONDS = 8;
+/** Hosted sweeps begin every 10 seconds: the time between two in which accounts get room and tasks come to their end. */
+const SECONDS = 8;
 
 /** What `sweep_database` counts. */
 const databaseCounts = z.object({
@@ -42,8 +42,8 @@ export const sweep = route({
     const [database, checked, dispatched, files, messages, revived, figures] = await Promise
       .allSettled([
         sweepDatabase(),
-        checkDue(provider, BATCH.check),
-        dispatchFor(provider, DISPATCH_SECONDS),
+        checkFor(provider, BATCH.check, SECONDS),
+        dispatchFor(provider, SECONDS),
         runFileTasks(BATCH.files),
         sendMessages(BATCH.messages),
         probeKeys(provider, BATCH.keys),
