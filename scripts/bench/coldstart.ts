@@ -79,9 +79,8 @@ export async function benchColdStart(): Promise<ColdStartResult> {
 }
 
 async function makeQuestions(): Promise<Question[]> {
-  const { createEvent, createPerson, guestRequest } = await import(
-    "../../supabase/functions/tests/fixtures.ts"
-  );
+  const { createEvent, createPerson } = await import("../../supabase/functions/tests/fixtures.ts");
+  const { guestRequest } = await import("../../supabase/functions/tests/photos.ts");
   const { packId } = await import("../../supabase/functions/tests/payments.ts");
   const { stack } = await import("../../supabase/functions/tests/stack.ts");
   const headers = {

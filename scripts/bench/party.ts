@@ -32,7 +32,8 @@ export async function benchParty(): Promise<PartyResult> {
     Deno.env.set("CABINA_STACK", stack.infoFile);
     const tests = "../../supabase/functions/tests";
     const { playParty } = await import(`${tests}/party.ts`);
-    const { makePhoto, uploadSelfie } = await import(`${tests}/fixtures.ts`);
+    const { uploadSelfie } = await import(`${tests}/fixtures.ts`);
+    const { makePhoto } = await import(`${tests}/photos.ts`);
     const { assertAuditEmpty, sql } = await import(`${tests}/stack.ts`);
     const memory = await measureUploads();
     const photo = await makePhoto();

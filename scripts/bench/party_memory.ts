@@ -10,12 +10,11 @@ const BYTES = 10 * 1024 * 1024 - 1024;
  */
 export async function measureUploads(): Promise<Record<string, number>> {
   const tests = "../../supabase/functions/tests";
-  const { createEvent, finished, guestRequest, makePhoto, uploadSelfie } = await import(
-    `${tests}/fixtures.ts`
-  );
-  const { callFunction, controlProvider } = await import(`${tests}/stack.ts`);
+  const { createEvent, finished, uploadSelfie } = await import(`${tests}/fixtures.ts`);
+  const { guestRequest, makePhoto } = await import(`${tests}/photos.ts`);
+  const { callFunction, controlProvider, stack } = await import(`${tests}/stack.ts`);
   const { findProcess, usageOf } = await import(`${tests}/process_usage.ts`);
-  const process = await findProcess("cabina-vision");
+  const process = await findProcess("cabina-vision", stack.api_url);
   if (process === null) return {};
   const event = await createEvent({ credits: 3 * UPLOADS });
   await controlProvider({ long_edge: 2048 });

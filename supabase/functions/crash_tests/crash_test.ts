@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import {
+  eventually,
   isolatedEnvironment,
   startTestStack,
   type TestStack,
 } from "../../../scripts/stack/testing.ts";
 import postgres from "postgres";
-import { guestRequest } from "../tests/fixtures.ts";
-import { eventually, test } from "../tests/stack.ts";
+import { guestRequest } from "../tests/photos.ts";
 
 async function beginPhoto(stack: TestStack): Promise<string> {
   const response = await fetch(`${stack.info.api_url}/functions/v1/cabina-vision`, {
@@ -19,7 +19,7 @@ async function beginPhoto(stack: TestStack): Promise<string> {
   return body.generation_id;
 }
 
-test("a photo that is under way when everything is killed is made after the next start", async () => {
+Deno.test("a photo that is under way when everything is killed is made after the next start", async () => {
   const env: Record<string, string> = {
     ...await isolatedEnvironment(),
     CABINA_SWEEP_SECONDS: "1",
@@ -59,7 +59,7 @@ test("a photo that is under way when everything is killed is made after the next
   }
 });
 
-test("the seed refuses a database without the local stack's marker", async () => {
+Deno.test("the seed refuses a database without the local stack's marker", async () => {
   const env = await isolatedEnvironment();
   const stack = await startTestStack(env);
   const url = new URL(stack.info.db_url);

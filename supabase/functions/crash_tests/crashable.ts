@@ -8,8 +8,8 @@ import {
   startTestStack,
   type TestStack,
 } from "../../../scripts/stack/testing.ts";
-import { countTasks } from "../tests/fault_matrix/outcome.ts";
-import { guestRequest, makePhoto, toDataUrl } from "../tests/fixtures.ts";
+import { countTasks } from "../tests/provider_tasks.ts";
+import { guestRequest, makePhoto, toDataUrl } from "../tests/photos.ts";
 
 /** Minutes of waiting for what died, as parts of a second. */
 const TIMES = { lost_answer_seconds: 1, retry_seconds: 0.05, cooldown_seconds: 0.1 };

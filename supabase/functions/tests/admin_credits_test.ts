@@ -1,6 +1,6 @@
 // Credits between a partner and its events, over HTTP and at once: none is lost, minted or moved twice.
 import assert from "node:assert/strict";
-import { guestRequest } from "./fixtures.ts";
+import { guestRequest } from "./photos.ts";
 import { auditOf, callAdmin, createPartner, makeEvent, type Partner, refusalOf } from "./staff.ts";
 import { callFunction, eventually, sql, test } from "./stack.ts";
 

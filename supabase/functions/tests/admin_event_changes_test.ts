@@ -1,6 +1,6 @@
 // How events of a partner change, are copied and deleted, also at once.
 import assert from "node:assert/strict";
-import { guestRequest } from "./fixtures.ts";
+import { guestRequest } from "./photos.ts";
 import { auditOf, callAdmin, createPartner, makeEvent, refusalOf } from "./staff.ts";
 import { callFunction, sql, test } from "./stack.ts";
 

@@ -1,7 +1,8 @@
 // Prices, settings, the log of actions and alerts: a master's.
 import assert from "node:assert/strict";
 import { withMaster } from "./actors.ts";
-import { createEvent, createPerson, finished, guestRequest } from "./fixtures.ts";
+import { createEvent, createPerson, finished } from "./fixtures.ts";
+import { guestRequest } from "./photos.ts";
 import { askOrder, pay, reconcile } from "./payments.ts";
 import { auditOf, callAdmin, createPartner, refusalOf } from "./staff.ts";
 import { callFunction, sql, test } from "./stack.ts";

@@ -1,7 +1,8 @@
 // The catalogue as a master keeps it: styles, their prompts, and a try that costs nobody anything.
 import assert from "node:assert/strict";
 import { strangers, withMaster } from "./actors.ts";
-import { createEvent, creditsOf, finished, makePhoto } from "./fixtures.ts";
+import { createEvent, creditsOf, finished } from "./fixtures.ts";
+import { makePhoto } from "./photos.ts";
 import { auditOf, callAdmin, refusalOf } from "./staff.ts";
 import { anonymousClient, callFunction, sql, test } from "./stack.ts";
 import { createTenant } from "./tenants.ts";

@@ -4,7 +4,8 @@ import { sign } from "../../../scripts/simulators/kie/callbacks.ts";
 import { loadKeys } from "../../../scripts/stack/keys.ts";
 import { type Operation, operations } from "./operations.ts";
 import { assertContract } from "./contract.ts";
-import { createEvent, createPerson, guestRequest } from "./fixtures.ts";
+import { createEvent, createPerson } from "./fixtures.ts";
+import { guestRequest } from "./photos.ts";
 import { callFunction, sql, stack, test } from "./stack.ts";
 
 // What every route of the document keeps, whatever it does. Nothing here may succeed.

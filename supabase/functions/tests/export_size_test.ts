@@ -4,7 +4,7 @@ import { openArchive } from "./archive.ts";
 import { addManyExported, fetchPart, makePng } from "./export_fixtures.ts";
 import { callHost, createHostedEvent } from "./host.ts";
 import { findProcess, usageOf } from "./process_usage.ts";
-import { sql, test } from "./stack.ts";
+import { sql, stack, test } from "./stack.ts";
 
 const PHOTOS = 2000;
 /** Less than the pictures of a part, which are 60 MB. */
@@ -20,7 +20,7 @@ test("an event with 2,000 photos arrives through all its parts, at little cost",
   const { body } = await callHost(host, "GET", "export");
   assert.equal(body.photos, PHOTOS);
   assert.equal(body.parts.length, PHOTOS / 200);
-  const process = await findProcess("event-admin");
+  const process = await findProcess("event-admin", stack.api_url);
   const usage = () => process === null ? null : usageOf(process);
   await workAWhile();
   const idle = await usage();

@@ -9,10 +9,11 @@ import {
   makePng,
   openPart,
 } from "./export_fixtures.ts";
-import { finished, guestRequest } from "./fixtures.ts";
+import { finished } from "./fixtures.ts";
+import { guestRequest } from "./photos.ts";
 import { callHost, createHostedEvent } from "./host.ts";
 import { countSockets, findProcess } from "./process_usage.ts";
-import { callFunction, eventually, sql, test } from "./stack.ts";
+import { callFunction, eventually, sql, stack, test } from "./stack.ts";
 
 const picture = await makePng(40);
 
@@ -144,7 +145,7 @@ test("what a picture is archived by is noted when it is made", async () => {
 test("who goes away in the middle leaves nothing open", async () => {
   const { id, host } = await createHostedEvent();
   await addManyExported(id, [await makePng(1000)], 20);
-  const process = await findProcess("event-admin");
+  const process = await findProcess("event-admin", stack.api_url);
   if (process === null) return console.log("  this system does not tell what a process has open");
   await (await fetchPart(host, "part=1")).bytes();
   const before = await countSockets(process);

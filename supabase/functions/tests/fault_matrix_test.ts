@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { batches } from "./fault_matrix/batches.ts";
 import {
-  countTasks,
   isSettled,
   keyHealth,
   openAlerts,
@@ -20,7 +19,8 @@ import {
   lookAfter,
 } from "./fault_matrix/photos.ts";
 import { type Stage, withStage } from "./fault_matrix/stage.ts";
-import { sql, test } from "./stack.ts";
+import { countTasks } from "./provider_tasks.ts";
+import { sql, stack, test } from "./stack.ts";
 
 for (const batch of batches) {
   test(`${batch.name}: every photo arrives or is refunded (${batch.cases.length} faults)`, () =>
@@ -114,7 +114,7 @@ async function assertUsable({ batch, accounts, others, setActive }: Stage): Prom
 
 /** The provider made as many tasks as each case says: none is repeated without need. */
 async function assertTasks({ accounts }: Stage, photos: Map<string, string>): Promise<void> {
-  const made = await countTasks();
+  const made = await countTasks(stack.sim_url);
   const surprises = [...accounts].flatMap(([account, { name, tasks }]) => {
     const actual = made.get(photos.get(account)!) ?? 0;
     return actual === tasks ? [] : [{ name, expected: tasks, actual }];

@@ -1,21 +1,6 @@
 import { randomInt } from "node:crypto";
 import { SignJWT } from "jose";
-import sharp from "sharp";
 import { callFunction, eventually, sql, stack } from "./stack.ts";
-
-/** A real photograph-like JPEG, small. */
-export async function makePhoto(width = 480, height = 640): Promise<Uint8Array<ArrayBuffer>> {
-  const noise = { type: "gaussian" as const, mean: 128, sigma: 40 };
-  return new Uint8Array(
-    await sharp({ create: { width, height, channels: 3, background: "#c08060", noise } }).jpeg()
-      .toBuffer(),
-  );
-}
-
-/** The same as a data URL. */
-export function toDataUrl(bytes: Uint8Array, type = "image/jpeg"): string {
-  return `data:${type};base64,${Buffer.from(bytes).toString("base64")}`;
-}
 
 /** Uploads a guest's selfie as a thin client does: its path for a generate request, or why there is none. */
 export async function uploadSelfie(
@@ -95,17 +80,6 @@ export function mintToken(id: string, email: string, secret = stack.jwt_secret, 
 export async function creditsOf(personId: string): Promise<number> {
   const [row] = await sql`select credits from profiles where id = ${personId}`;
   return row!.credits;
-}
-
-/** A valid guest request; what a test is about is overridden. */
-export async function guestRequest(eventSlug: string, changes: Record<string, unknown> = {}) {
-  return {
-    user_photo: toDataUrl(await makePhoto()),
-    model_id: "pb_a",
-    event_slug: eventSlug,
-    guest_id: `guest_${randomInt(2 ** 40).toString(36)}`,
-    ...changes,
-  };
 }
 
 /** Polls `check` until the generation is finished. */

@@ -1,15 +1,8 @@
 // What reaches a photo at the same moment: two ends of it, sweeps of several processes, requests of one guest.
 import assert from "node:assert/strict";
 import postgres from "postgres";
-import {
-  createEvent,
-  createPerson,
-  creditsOf,
-  creditsUsed,
-  guestRequest,
-  makePhoto,
-  toDataUrl,
-} from "./fixtures.ts";
+import { createEvent, createPerson, creditsOf, creditsUsed } from "./fixtures.ts";
+import { guestRequest, makePhoto, toDataUrl } from "./photos.ts";
 import { callFunction, sql, stack, sweep, test } from "./stack.ts";
 
 /** Photos that nobody dispatches, with an attempt each that the test finishes itself. */

@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import sharp from "sharp";
-import {
-  createEvent,
-  creditsUsed,
-  finished,
-  guestRequest,
-  makePhoto,
-  toDataUrl,
-} from "./fixtures.ts";
+import { createEvent, creditsUsed, finished } from "./fixtures.ts";
+import { guestRequest, makePhoto, toDataUrl } from "./photos.ts";
 import {
   anonymousClient,
   callFunction,

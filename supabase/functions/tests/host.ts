@@ -1,4 +1,5 @@
-import { createEvent, makePhoto } from "./fixtures.ts";
+import { createEvent } from "./fixtures.ts";
+import { makePhoto } from "./photos.ts";
 import { type Answer, callFunction, service, sql } from "./stack.ts";
 
 /** What a host sends: the token of a PIN session, or that of an account. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { guestRequest } from "./fixtures.ts";
+import { guestRequest } from "./photos.ts";
 import { callFunction, sql, test } from "./stack.ts";
 import { type Actor, ask, clientOf, leaksIn, strangers } from "./actors.ts";
 import { createTenant, rowsOf } from "./tenants.ts";

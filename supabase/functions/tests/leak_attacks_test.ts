@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Actor, ask, clientOf, leaksIn, openTables, strangers, withMaster } from "./actors.ts";
-import { guestRequest, makePhoto, toDataUrl } from "./fixtures.ts";
+import { guestRequest, makePhoto, toDataUrl } from "./photos.ts";
 import { callFunction, sql, stack, test } from "./stack.ts";
 import { createTenant, rowsOf } from "./tenants.ts";
 

@@ -1,6 +1,7 @@
 // Messages to those who left a contact with their photo: once, in their language, and then the contact is gone.
 import assert from "node:assert/strict";
-import { createEvent, finished, guestRequest } from "./fixtures.ts";
+import { createEvent, finished } from "./fixtures.ts";
+import { guestRequest } from "./photos.ts";
 import { callHost, createHostedEvent } from "./host.ts";
 import { callFunction, controlProvider, eventually, sql, stack, sweep, test } from "./stack.ts";
 

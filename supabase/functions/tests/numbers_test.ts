@@ -2,7 +2,8 @@
 // rolls up meanwhile. What each figure means is tested in supabase/tests/numbers*.sql.
 import assert from "node:assert/strict";
 import { withMaster } from "./actors.ts";
-import { createEvent, createPerson, finished, guestRequest } from "./fixtures.ts";
+import { createEvent, createPerson, finished } from "./fixtures.ts";
+import { guestRequest } from "./photos.ts";
 import { addPhoto, callHost, createHostedEvent } from "./host.ts";
 import { callAdmin, createPartner, makeClient, makeEvent, refusalOf } from "./staff.ts";
 import { callFunction, eventually, sql, test } from "./stack.ts";

@@ -1,7 +1,8 @@
 // 500 guests within 10 s at an event with 400 credits, a second event 5 s later, four accounts of which one runs
 // dry, failures and lost callbacks; two and a half times as fast as life. `npm run bench -- party` plays it in real time.
 import assert from "node:assert/strict";
-import { creditsUsed, makePhoto, toDataUrl } from "./fixtures.ts";
+import { creditsUsed } from "./fixtures.ts";
+import { makePhoto, toDataUrl } from "./photos.ts";
 import { overtakings, playParty } from "./party.ts";
 import { sql, sweep, test } from "./stack.ts";
 

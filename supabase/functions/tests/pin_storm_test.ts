@@ -1,6 +1,7 @@
 // Ten thousand guesses: nobody gets in, and the party does not notice.
 import assert from "node:assert/strict";
-import { createPerson, finished, guestRequest } from "./fixtures.ts";
+import { createPerson, finished } from "./fixtures.ts";
+import { guestRequest } from "./photos.ts";
 import { callHost, createHostedEvent, enter, newAddress, PIN } from "./host.ts";
 import { callFunction, sql, test } from "./stack.ts";
 

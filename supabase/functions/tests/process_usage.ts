@@ -1,16 +1,11 @@
-import { stack } from "./stack.ts";
-
 /** What a process has used so far. */
 export interface Usage {
   cpuSeconds: number;
   residentBytes: number;
 }
 
-/** The process in which a stack, that of the test run unless named, runs a function; null where the system does not tell. */
-export async function findProcess(
-  functionName: string,
-  apiUrl = stack.api_url,
-): Promise<string | null> {
+/** The process in which the stack at an address runs a function; null where the system does not tell. */
+export async function findProcess(functionName: string, apiUrl: string): Promise<string | null> {
   if (Deno.build.os !== "linux") return null;
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name)) continue;

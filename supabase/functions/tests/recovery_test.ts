@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { createEvent, creditsUsed, guestRequest } from "./fixtures.ts";
+import { createEvent, creditsUsed } from "./fixtures.ts";
+import { guestRequest } from "./photos.ts";
 import { callFunction, controlProvider, eventually, sql, stack, sweep, test } from "./stack.ts";
 
 /** Begins a photo whose callbacks never come. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { createEvent, creditsUsed, guestRequest, makePhoto, toDataUrl } from "./fixtures.ts";
+import { createEvent, creditsUsed } from "./fixtures.ts";
+import { guestRequest, makePhoto, toDataUrl } from "./photos.ts";
 import { callFunction, sql, stack, test } from "./stack.ts";
 
 const hour = 3_600_000;

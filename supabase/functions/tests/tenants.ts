@@ -1,4 +1,5 @@
-import { createEvent, createPerson, makePhoto } from "./fixtures.ts";
+import { createEvent, createPerson } from "./fixtures.ts";
+import { makePhoto } from "./photos.ts";
 import { service, sql, stack } from "./stack.ts";
 
 /** Somebody with an account. */

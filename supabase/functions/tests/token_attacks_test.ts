@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { ask, clientOf } from "./actors.ts";
-import { createPerson, toDataUrl } from "./fixtures.ts";
+import { createPerson } from "./fixtures.ts";
+import { toDataUrl } from "./photos.ts";
 import { callFunction, sql, stack, test } from "./stack.ts";
 import { createTenant, picture, rowsOf } from "./tenants.ts";
 

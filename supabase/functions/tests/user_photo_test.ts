@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { createPerson, creditsOf, finished, makePhoto, mintToken, toDataUrl } from "./fixtures.ts";
+import { createPerson, creditsOf, finished, mintToken } from "./fixtures.ts";
+import { makePhoto, toDataUrl } from "./photos.ts";
 import { anonymousClient, callFunction, eventually, service, sql, stack, test } from "./stack.ts";
 
 test("a person signs up, confirms, makes a picture and has 100 credits less", async () => {

@@ -1,6 +1,6 @@
 // What became of photos, keys and selfies, beside what was to come of them.
 import sharp from "sharp";
-import { callFunction, sql, stack } from "../stack.ts";
+import { callFunction, sql } from "../stack.ts";
 import type { KeyHealth } from "./fault_case.ts";
 
 /** What a photo came to: for the guest, for the event's credits, and at the provider. */
@@ -39,18 +39,6 @@ async function hasPicture(generationId: string): Promise<boolean> {
   const response = await fetch(body.image_url);
   const { width } = await sharp(await response.bytes()).metadata();
   return response.ok && width > 0;
-}
-
-/** How many tasks a provider, that of the test run unless named, made; by the photo that their callback names. */
-export async function countTasks(simUrl = stack.sim_url): Promise<Map<string, number>> {
-  const response = await fetch(`${simUrl}/kie/_tasks?limit=5000`);
-  const { tasks } = await response.json() as { tasks: { request: { callBackUrl: string } }[] };
-  const counts = new Map<string, number>();
-  for (const { request } of tasks) {
-    const id = new URL(request.callBackUrl).searchParams.get("generation")!;
-    counts.set(id, 1 + (counts.get(id) ?? 0));
-  }
-  return counts;
 }
 
 /** How the keys of accounts are. */

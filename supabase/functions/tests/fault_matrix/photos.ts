@@ -1,6 +1,7 @@
 // Photos, and everybody who looks after them until they are over.
 import assert from "node:assert/strict";
-import { createEvent, guestRequest, makePhoto, toDataUrl } from "../fixtures.ts";
+import { createEvent } from "../fixtures.ts";
+import { guestRequest, makePhoto, toDataUrl } from "../photos.ts";
 import { callFunction, eventually, sql, sweep } from "../stack.ts";
 import type { Batch } from "./fault_case.ts";
 
