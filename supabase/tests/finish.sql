@@ -145,7 +145,7 @@ $$;
 -- Success
 
 select pg_temp.begin_photo('good');
-select is((select row(bucket, path, is_wanted)::text from public.get_result_target((pg_temp.attempt('good')).id)),
+select is((select row(bucket, path, is_wanted)::text from public.get_result_target((pg_temp.attempt('good')).id, (pg_temp.attempt('good')).task_id)),
   format('(generations,%s,t)', (pg_temp.photo('good')).result_path), 'the picture of a visible photo goes to the public bucket');
 select results_eq(
   $$ select state, image_url, image_bucket, error, refunded, progress from pg_temp.complete('good') $$,
@@ -168,7 +168,7 @@ select is((select usage_count from public.styles_metadata where id = 'tap_a'), 1
 select is((select total_generations from public.profiles where id = '8d000000-0000-4000-8000-000000000001'), 0, 'a guest''s photo counts for no user');
 select is(pg_temp.refunds('good'), 0, 'a completed photo refunds nothing');
 select is_empty(
-  format('select * from public.get_result_target(%s)', (pg_temp.attempt('good')).id), 'a photo that has its picture wants no other'
+  format('select * from public.get_result_target(%s, %L)', (pg_temp.attempt('good')).id, (pg_temp.attempt('good')).task_id), 'a photo that has its picture wants no other'
 );
 
 select pg_temp.begin_photo('mine', p_user_id => '8d000000-0000-4000-8000-000000000001');
@@ -302,7 +302,7 @@ select is(
 
 select is((pg_temp.in_gallery('bad')), null, 'before its late picture a failed photo is in no gallery');
 select results_eq(
-  format('select bucket, is_wanted from public.get_result_target(%s)', (pg_temp.attempt('bad')).id),
+  format('select bucket, is_wanted from public.get_result_target(%s, %L)', (pg_temp.attempt('bad')).id, (pg_temp.attempt('bad')).task_id),
   $$ values ('generations', true) $$, 'the picture of a failed photo is still wanted'
 );
 create temporary table late_before as
@@ -365,7 +365,7 @@ select is(pg_temp.planned('twin_b'), '{remove user_photos}', 'a selfie that nobo
 
 select pg_temp.begin_photo('pending', p_slug => 'tap-moderated');
 select is(
-  (select bucket from public.get_result_target((pg_temp.attempt('pending')).id)), 'generations_private',
+  (select bucket from public.get_result_target((pg_temp.attempt('pending')).id, (pg_temp.attempt('pending')).task_id)), 'generations_private',
   'the picture of a pending photo goes to the private bucket'
 );
 select results_eq(
@@ -439,7 +439,7 @@ select is(pg_temp.in_gallery('good'), null, 'a deleted photo leaves the gallery 
 select pg_temp.begin_photo('dropped');
 select is(pg_temp.outcome('dropped'), 'true', 'a running photo can be deleted');
 select results_eq(
-  $$ select (pg_temp.photo('dropped')).status::text, pg_temp.refunds('dropped'), is_wanted from public.get_result_target((pg_temp.attempt('dropped')).id) $$,
+  $$ select (pg_temp.photo('dropped')).status::text, pg_temp.refunds('dropped'), is_wanted from public.get_result_target((pg_temp.attempt('dropped')).id, (pg_temp.attempt('dropped')).task_id) $$,
   $$ values ('processing', 0, false) $$, 'it goes on, is not refunded, and its picture is not wanted'
 );
 select is((pg_temp.complete('dropped')).image_url, null, 'a photo deleted while it ran is finished without a public address');

@@ -1237,7 +1237,7 @@ export type Database = {
       "get_partner": { Args: { "p_actor_id": string; "p_partner_id": string }; Returns: Json };
       "get_prompt": { Args: { "p_actor_id": string; "p_style_id": string }; Returns: Json };
       "get_result_target": {
-        Args: { "p_attempt_id": number };
+        Args: { "p_attempt_id": number; "p_task_id": string };
         Returns: {
           "bucket": string;
           "is_wanted": boolean;

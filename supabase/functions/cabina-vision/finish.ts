@@ -134,7 +134,10 @@ async function complete(provider: Provider, task: Task, state: Success): Promise
   const ids = { generation_id: task.generation_id, attempt: task.attempt };
   const [target] = await timed(
     "target",
-    rpc<ResultTarget[]>("get_result_target", { p_attempt_id: task.attempt_id }),
+    rpc<ResultTarget[]>("get_result_target", {
+      p_attempt_id: task.attempt_id,
+      p_task_id: task.task_id,
+    }),
     ids,
   );
   if (target === undefined) return; // Finished by somebody else, or about to be.

@@ -49,6 +49,22 @@ Deno.test({
           await stack.assertSound([guest]);
         });
       }
+      await t.step(
+        "in the copy of a try that was given up, while the next one is under way",
+        async () => {
+          // The answer is lost, and the callback comes when another try was sent.
+          await stack.control({
+            create: { kind: "html502", accepted: true, next: 1 },
+            latency: { kind: "fixed", ms: 40_000 },
+          });
+          const died = await stack.dieAt("8-half-copied");
+          const guest = await stack.makePhoto();
+          await died();
+          await stack.control({ create: null, latency: null });
+          assert.equal(guest.state, "success");
+          await stack.assertSound([guest]);
+        },
+      );
       await t.step({
         name: `${KILLS} times while ${GUESTS} guests wait`,
         // Elsewhere there is no way to find the process.
@@ -62,19 +78,22 @@ Deno.test({
 });
 
 async function killAmongGuests(stack: Crashable): Promise<void> {
-  const guests = Promise.all(Array.from({ length: GUESTS }, async (_, i) => {
+  const guests = Array.from({ length: GUESTS }, async (_, i) => {
     await pause(i * 100);
     return await stack.makePhoto();
-  }));
+  });
+  const [made] = await Promise.all([Promise.all(guests), kill(stack)]);
+  assert.deepEqual(made.filter(({ state }) => state !== "success"), []);
+  await stack.assertSound(made, KILLS);
+}
+
+async function kill(stack: Crashable): Promise<void> {
   for (let i = 0; i < KILLS; i++) {
     await pause(Math.random() * 700);
     const process = await findProcess("cabina-vision", stack.apiUrl);
     Deno.kill(Number(process), "SIGKILL");
     await stack.isBack();
   }
-  const made = await guests;
-  assert.deepEqual(made.filter(({ state }) => state !== "success"), []);
-  await stack.assertSound(made);
 }
 
 function pause(ms: number): Promise<void> {

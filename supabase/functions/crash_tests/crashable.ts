@@ -47,6 +47,16 @@ export class Crashable {
     };
   }
 
+  /** Changes what the provider's simulator plays. */
+  async control(change: Record<string, unknown>): Promise<void> {
+    const response = await fetch(`${this.stack.info.sim_url}/kie/_control`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(change),
+    });
+    assert.equal(response.status, 200, await response.text());
+  }
+
   /** Waits until the function answers again, from another process. */
   async isBack(): Promise<void> {
     await eventually("another process", async () => {
@@ -87,17 +97,32 @@ export class Crashable {
     return { id, email, state, statuses };
   }
 
-  /** As if the time for the next look had come, and that for files and messages that somebody died over. */
+  /**
+   * As if the time for the next look had come, and that for files and messages that somebody died over. What is being
+   * worked on is passed by: many guests call this at once, and take locks in no order.
+   */
   async #passTime(): Promise<void> {
-    await this
-      .sql`update private.generation_attempts set next_check_at = now() where status = 'submitted'`;
-    await this.sql`update private.file_tasks set run_at = now() where tries > 0`;
-    await this
-      .sql`update private.outbox set run_at = now() where tries > 0 and recipient is not null`;
+    const { sql } = this;
+    await sql`
+      update private.generation_attempts set next_check_at = now()
+      where id in (
+        select id from private.generation_attempts where status = 'submitted' for no key update skip locked
+      )`;
+    await sql`
+      update private.file_tasks set run_at = now()
+      where id in (select id from private.file_tasks where tries > 0 for no key update skip locked)`;
+    await sql`
+      update private.outbox set run_at = now()
+      where id in (
+        select id from private.outbox where tries > 0 and recipient is not null for no key update skip locked
+      )`;
   }
 
-  /** Each photo is there, paid and told of once; nothing is left over, and no key is out of work. */
-  async assertSound(guests: GuestPhoto[]): Promise<void> {
+  /**
+   * Each photo is there, paid and told of once; nothing is left over, and no key is out of work. Each of the deaths may
+   * have cost a photo one task more, whose creation nobody noted.
+   */
+  async assertSound(guests: GuestPhoto[], deaths = 1): Promise<void> {
     const { sql } = this;
     const photos = guests.map(({ id }) => id);
     const rows = await sql`
@@ -112,7 +137,7 @@ export class Crashable {
     const tasks = await countTasks(this.stack.info.sim_url);
     for (const { id, image_url, ...row } of rows) {
       assert.deepEqual(row, { status: "succeeded", credits_charged: 1, pictures: 1, successes: 1 });
-      assert.ok(tasks.get(id)! <= 2, `the provider made ${tasks.get(id)} tasks`);
+      assert.ok(tasks.get(id)! <= 1 + deaths, `the provider made ${tasks.get(id)} tasks`);
       const picture = await fetch(image_url);
       assert.equal(picture.headers.get("content-type"), "image/png");
       assert.ok((await picture.bytes()).length > 0);
@@ -178,12 +203,8 @@ export async function startCrashable(): Promise<Crashable> {
   });
   const sql = postgres(stack.info.db_url, { max: 2, onnotice: () => {} });
   await sql`update private.settings set ${sql(TIMES)} where is_singleton`;
-  const response = await fetch(`${stack.info.sim_url}/kie/_control`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    // Pictures that come in several pieces.
-    body: JSON.stringify({ scale: 0.1, long_edge: 512 }),
-  });
-  assert.equal(response.status, 200, await response.text());
-  return new Crashable(stack, sql, crashFile);
+  const crashable = new Crashable(stack, sql, crashFile);
+  // Pictures that come in several pieces.
+  await crashable.control({ scale: 0.1, long_edge: 512 });
+  return crashable;
 }

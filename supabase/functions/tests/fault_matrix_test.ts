@@ -33,7 +33,7 @@ for (const batch of batches) {
         "the first try of every photo",
         async () => (await firstTries(photos)).size === photos.length,
       );
-      if (batch.isShort) await stage.shorten();
+      if (batch.shortened !== undefined) await stage.shorten(batch.shortened);
       await keepers.until("the end of every photo", () => areOver(photos));
       const accounts = await firstTries(photos);
       await assertOutcomes(stage, accounts);

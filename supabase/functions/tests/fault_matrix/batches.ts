@@ -12,7 +12,12 @@ export const batches: Batch[] = [
     httpStatus: "real",
     lookedAfterBy: "guests",
   },
-  { name: "createTask never works", cases: neverCreated, isEverywhere: true, isShort: true },
+  {
+    name: "createTask never works",
+    cases: neverCreated,
+    isEverywhere: true,
+    shortened: "dispatch",
+  },
   { name: "the answer to createTask is lost", cases: lostAnswers },
   { name: "recordInfo goes wrong once", cases: look },
   {
@@ -21,7 +26,7 @@ export const batches: Batch[] = [
     httpStatus: "real",
     lookedAfterBy: "guests",
   },
-  { name: "recordInfo never works", cases: neverLookedAt, isShort: true },
+  { name: "recordInfo never works", cases: neverLookedAt, shortened: "delivery" },
   { name: "a task is forgotten", cases: forgotten, isLongSubmitted: true },
   { name: "a task fails", cases: failure },
   { name: "every task fails", cases: failureTwice, isEverywhere: true, lookedAfterBy: "guests" },

@@ -31,8 +31,8 @@ export interface Batch {
   lookedAfterBy?: "sweeps" | "guests";
   /** Second tries go to the accounts of the other cases, and not to some that are well. */
   isEverywhere?: boolean;
-  /** The times for dispatch and delivery are up soon. */
-  isShort?: boolean;
+  /** The time for this is up soon. */
+  shortened?: "dispatch" | "delivery";
   /** The provider has had its tasks for so long that it must know them. */
   isLongSubmitted?: boolean;
 }

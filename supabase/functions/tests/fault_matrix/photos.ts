@@ -60,7 +60,12 @@ export function lookAfter(
         submitted_at = case when ${
       batch.isLongSubmitted ?? false
     } then now() - interval '1 minute' else submitted_at end
-      where generation_id = any (${photos}) and status = 'submitted'`;
+      where id in (
+        select id from private.generation_attempts
+        where generation_id = any (${photos}) and status = 'submitted'
+        -- Sweeps lock several as well, in no order.
+        for no key update skip locked
+      )`;
   }
 
   return {

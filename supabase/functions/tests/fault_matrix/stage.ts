@@ -6,8 +6,11 @@ import type { Batch, FaultCase } from "./fault_case.ts";
 export const WELL = { scale: 1, latency: { kind: "fixed", ms: 100 }, long_edge: 64 };
 /** Times that photos wait for, in seconds. Keys rest until a test lets them work again. */
 const QUICK = { lost_answer_seconds: 2, retry_seconds: 0.05, cooldown_seconds: 600 };
-/** Enough for one try. */
-const SHORT = { dispatch_seconds: 1.5, delivery_seconds: 3.5 };
+/** Enough for one try. Delivery has to take longer than dispatch. */
+const SHORT = {
+  dispatch: { dispatch_seconds: 1.5 },
+  delivery: { dispatch_seconds: 1.5, delivery_seconds: 3.5 },
+};
 
 interface Key {
   api_key: string;
@@ -24,7 +27,7 @@ export interface Stage {
   others: string[];
   setActive(accounts: string[], isActive: boolean): Promise<void>;
   /** The time for photos that are not made yet is up soon. */
-  shorten(): Promise<void>;
+  shorten(what: "dispatch" | "delivery"): Promise<void>;
   /** The provider is well, and times are as in life, except those that nobody wants to wait for. */
   heal(): Promise<void>;
 }
@@ -54,7 +57,7 @@ export async function withStage(
       async setActive(names, isActive) {
         await sql`update api_key_pool set is_active = ${isActive} where account_name = any (${names})`;
       },
-      shorten: () => setTimes(SHORT),
+      shorten: (what) => setTimes(SHORT[what]),
       async heal() {
         await controlProvider(WELL);
         await restoreTimes();
@@ -75,7 +78,7 @@ export async function withKeysAlone(
   play: (restoreTimes: () => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const [before] = await sql`
-    select ${sql([...Object.keys({ ...times, ...SHORT })])} from private.settings`;
+    select ${sql([...Object.keys({ ...times, ...SHORT.delivery })])} from private.settings`;
   const restoreTimes = () => setTimes(before!);
   // Photos that other tests left unfinished would take places that are meant for ours.
   await sql`
