@@ -7,10 +7,11 @@ import { installPgTap } from "./stack/pgtap_extension.ts";
 import { dbUrl } from "./stack/postgres.ts";
 import { withDatabase } from "./stack/testing_database.ts";
 
-/** How many assertions passed and failed; a broken file counts as one failure. */
+/** How many assertions passed and failed, and why; a broken file counts as one failure. */
 export interface Counts {
   passed: number;
   failed: number;
+  failures: string[];
 }
 
 /**
@@ -19,7 +20,7 @@ export interface Counts {
  * failed. The database is made for the run, with migrations and seed, and removed after it.
  */
 export async function runPgTap(words: string[] = []): Promise<Counts> {
-  const counts = { passed: 0, failed: 0 };
+  const counts: Counts = { passed: 0, failed: 0, failures: [] };
   await withDatabase(async (config, { extensionDir }) => {
     await installPgTap(extensionDir);
     for (const name of await testFiles(config, words)) {
@@ -28,6 +29,7 @@ export async function runPgTap(words: string[] = []): Promise<Counts> {
       for (const failure of failures) console.log(failure.replace(/^/gm, "  "));
       counts.passed += passed;
       counts.failed += failures.length;
+      counts.failures.push(...failures);
     }
   });
   return counts;

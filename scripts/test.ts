@@ -12,6 +12,9 @@ const ROOTS = ["scripts", "examples", "supabase/functions"];
 // The tests that share one stack: of its settings, keys and clocks each of them may change some.
 const SHARING = "supabase/functions/tests";
 
+const NONE: Counts = { passed: 0, failed: 0, failures: [] };
+const PASSED: Counts = { ...NONE, passed: 1 };
+
 const STEPS: Record<string, () => Promise<Counts>> = {
   format: () => deno(["fmt", "--check"]),
   lint: () => deno(["lint", "--quiet"]),
@@ -26,7 +29,7 @@ const STEPS: Record<string, () => Promise<Counts>> = {
 /** Runs deno with its output on ours; the step passes when it exits with 0. */
 async function deno(args: string[]): Promise<Counts> {
   const { success } = await command(args).spawn().status;
-  return success ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  return success ? PASSED : failure([`deno ${args.join(" ")}`]);
 }
 
 function command(args: string[], options: Deno.CommandOptions = {}): Deno.Command {
@@ -41,12 +44,20 @@ function command(args: string[], options: Deno.CommandOptions = {}): Deno.Comman
 }
 
 function add(a: Counts, b: Counts): Counts {
-  return { passed: a.passed + b.passed, failed: a.failed + b.failed };
+  return {
+    passed: a.passed + b.passed,
+    failed: a.failed + b.failed,
+    failures: [...a.failures, ...b.failures],
+  };
+}
+
+function failure(failures: string[]): Counts {
+  return { passed: 0, failed: failures.length, failures };
 }
 
 function report(problems: string[]): Counts {
   for (const problem of problems) console.error(problem);
-  return problems.length > 0 ? { passed: 0, failed: problems.length } : { passed: 1, failed: 0 };
+  return problems.length > 0 ? failure(problems) : PASSED;
 }
 
 /**
@@ -73,14 +84,10 @@ async function runDenoTests(): Promise<Counts> {
       test("sharing", [SHARING], "inherit"),
       test("alone", [`--ignore=${SHARING}`, ...ROOTS], "piped"),
     ]);
-    if (groups.some(({ counts }) => counts.failed > 0)) {
-      console.log(`The stack's log:\n${stack.log()}`);
-      console.log(`Failed:\n${groups.flatMap(({ failures }) => failures).join("\n")}`); // last, where one looks first
-    }
+    const counts = groups.reduce(add, NONE);
+    if (counts.failed > 0) console.log(`The stack's log:\n${stack.log()}`);
     const unseen = filter.length > 0 ? [] : await unansweredOperations(stack.dataDir);
-    for (const name of unseen) console.error(`No test saw ${name} answer with success`);
-    const total = groups.reduce((sum, group) => add(sum, group.counts), { passed: 0, failed: 0 });
-    return add(total, { passed: 0, failed: unseen.length });
+    return add(counts, failure(unseen.map((name) => `No test saw ${name} answer with success`)));
   } finally {
     await stack.stop();
     await Deno.remove(temp, { recursive: true });
@@ -93,7 +100,7 @@ async function runTestGroup(
   args: string[],
   stackFile: string,
   output: "inherit" | "piped",
-): Promise<{ counts: Counts; failures: string[] }> {
+): Promise<Counts> {
   const run = await command(
     ["test", "--allow-all", "--no-check", `--junit-path=${junit}`, ...args],
     { env: { CABINA_STACK: stackFile }, stdout: output, stderr: output },
@@ -103,11 +110,13 @@ async function runTestGroup(
   }
   const results = await Deno.readTextFile(junit).catch(() => "");
   const { passed, failed } = countTests(results);
+  const failures = failedTests(results);
+  if (run.success || failed > 0) return { passed, failed, failures };
   // A file that cannot be loaded fails the run without being counted.
-  return {
-    counts: { passed, failed: Math.max(failed, run.success ? 0 : 1) },
-    failures: failedTests(results),
-  };
+  return add(
+    { passed, failed, failures },
+    failure([`deno test ${args.join(" ")}: see its output`]),
+  );
 }
 
 /** The operations of the OpenAPI document that no test file of the run noted as answered with success. */
@@ -118,7 +127,7 @@ async function unansweredOperations(dataDir: string): Promise<string[]> {
 }
 
 /** Reads the sums that the report's outermost element carries. */
-function countTests(junit: string): Counts {
+function countTests(junit: string): { passed: number; failed: number } {
   const sum = (name: string) =>
     Number(new RegExp(`<testsuites[^>]* ${name}="(\\d+)"`).exec(junit)?.[1] ?? 0);
   const failed = sum("failures") + sum("errors");
@@ -133,7 +142,7 @@ function failedTests(junit: string): string[] {
   );
   return [...cases].map(([, name, why]) =>
     unescapeXml(
-      `  ${name}\n${why!.split("\n").slice(0, 40).map((line) => `    ${line}`).join("\n")}`,
+      `${name}\n${why!.split("\n").slice(0, 40).map((line) => `  ${line}`).join("\n")}`,
     )
   );
 }
@@ -146,7 +155,7 @@ function unescapeXml(text: string): string {
   );
 }
 
-/** Runs the steps that were named, or all, and prints the sums as the last line. */
+/** Runs the steps that were named, or all, and prints what failed, and the sums as the last line. */
 async function main(): Promise<void> {
   const chosen = Deno.args.filter((arg) => !arg.startsWith("--"));
   const unknown = chosen.filter((name) => !Object.hasOwn(STEPS, name));
@@ -154,16 +163,18 @@ async function main(): Promise<void> {
     console.error(`No step ${unknown.join(", ")}: there are ${Object.keys(STEPS).join(", ")}`);
     Deno.exit(2);
   }
-  let total: Counts = { passed: 0, failed: 0 };
+  let total = NONE;
   for (const [name, step] of Object.entries(STEPS)) {
     if (chosen.length > 0 && !chosen.includes(name)) continue;
     console.log(`\n── ${name}`);
     const counts = await step().catch((error) => {
       console.error(error instanceof Error ? error.message : error);
-      return { passed: 0, failed: 1 };
+      return failure([`${name}: ${error}`]);
     });
     total = add(total, counts);
   }
+  // Last, where one looks first.
+  if (total.failed > 0) console.log(`\nFailed:\n${total.failures.join("\n").replace(/^/gm, "  ")}`);
   console.log(`\n${total.passed} passed, ${total.failed} failed`);
   Deno.exit(total.failed > 0 ? 1 : 0);
 }

@@ -228,10 +228,10 @@ select generations.id, 100 + number, 'tap-busy', 'x', 'tap', 1, 'submitted', 'ta
 from (select id from public.generations where photo_path = 'tap/p' limit 1) as generations, generate_series(1, 100) as numbers (number);
 select ok(
   (
-    select avg(extract(epoch from private.next_check_at('tap-busy', now() - interval '1 second') - now())) between 19 and 21
+    select avg(extract(epoch from private.next_check_at('tap-busy', now() - interval '1 second') - now())) between 24 and 26
     from generate_series(1, 1000)
   ),
-  'with a hundred running, so seldom that all together are asked about five times a second'
+  'with a hundred running, so seldom that all together are asked about four times a second'
 );
 
 select * from finish();
