@@ -1,5 +1,5 @@
 // 500 guests within 10 s at an event with 400 credits, a second event 5 s later, four accounts of which one runs
-// dry, failures and lost callbacks; two and a half times as fast as life. `npm run bench -- party` plays it in real time.
+// dry, failures and lost callbacks; twice as fast as life. `npm run bench -- party` plays it in real time.
 import assert from "node:assert/strict";
 import { creditsUsed } from "./fixtures.ts";
 import { makePhoto, toDataUrl } from "./photos.ts";
@@ -9,7 +9,7 @@ import { sql, sweep, test } from "./stack.ts";
 test("at a party every paid photo arrives or is refunded, and another event does not wait for it", async () => {
   const photo = toDataUrl(await makePhoto(96, 128));
   const party = await playParty({
-    scale: 0.4,
+    scale: 0.5,
     guests: 500,
     credits: 400,
     guestsOfSecondEvent: 20,

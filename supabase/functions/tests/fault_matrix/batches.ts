@@ -5,20 +5,22 @@ import { failure, failureTwice, forgotten, look, neverLookedAt } from "./task_ca
 
 /** The matrix: every fault of the provider's simulator, at every step that it can strike. */
 export const batches: Batch[] = [
-  { name: "createTask goes wrong once", cases: create },
+  { name: "createTask goes wrong once", cases: create, losesAnswers: true },
   {
     name: "createTask goes wrong once, by HTTP status, while guests poll",
     cases: create,
+    losesAnswers: true,
     httpStatus: "real",
     lookedAfterBy: "guests",
   },
   {
     name: "createTask never works",
     cases: neverCreated,
+    losesAnswers: true,
     isEverywhere: true,
     shortened: "dispatch",
   },
-  { name: "the answer to createTask is lost", cases: lostAnswers },
+  { name: "the answer to createTask is lost", cases: lostAnswers, losesAnswers: true },
   { name: "recordInfo goes wrong once", cases: look },
   {
     name: "recordInfo goes wrong once, by HTTP status, while guests poll",

@@ -32,7 +32,7 @@ export const create: FaultCase[] = [
   { name: "createTask: slow", faults: { create: { kind: "slow", ms: 300 } }, ...SUCCEEDS },
   {
     name: "createTask: answered after the claim was given up",
-    faults: { create: { kind: "slow", ms: 2_500 } },
+    faults: { create: { kind: "slow", ms: 5_000 } },
     ...SUCCEEDS,
     tasks: 2,
   },
@@ -73,7 +73,7 @@ export const lostAnswers: FaultCase[] = product(
   (kind, when) => ({
     name: `createTask: ${kind}, and a task whose callback is ${when}`,
     // Late: after the claim was given up.
-    faults: { create: { kind, accepted: true }, callbacks: { when, late_ms: 3_500 } },
+    faults: { create: { kind, accepted: true }, callbacks: { when, late_ms: 7_000 } },
     ...SUCCEEDS,
     tasks: when === "late" || when === "never" ? 2 : 1,
   }),

@@ -31,6 +31,8 @@ export interface Batch {
   lookedAfterBy?: "sweeps" | "guests";
   /** Second tries go to the accounts of the other cases, and not to some that are well. */
   isEverywhere?: boolean;
+  /** Answers to creations are lost: what is still not there soon counts as lost. */
+  losesAnswers?: boolean;
   /** The time for this is up soon. */
   shortened?: "dispatch" | "delivery";
   /** The provider has had its tasks for so long that it must know them. */
