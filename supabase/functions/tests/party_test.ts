@@ -1,15 +1,16 @@
 // 500 guests within 10 s at an event with 400 credits, a second event 5 s later, four accounts of which one runs
-// dry, failures and lost callbacks; twice as fast as life. `npm run bench -- party` plays it in real time.
+// dry, failures and lost callbacks; twice as fast as life, where the machine can. `npm run bench -- party` plays it in
+// real time.
 import assert from "node:assert/strict";
 import { creditsUsed } from "./fixtures.ts";
 import { makePhoto, toDataUrl } from "./photos.ts";
 import { overtakings, playParty } from "./party.ts";
-import { sql, sweep, test } from "./stack.ts";
+import { callFunction, sql, sweep, test } from "./stack.ts";
 
 test("at a party every paid photo arrives or is refunded, and another event does not wait for it", async () => {
   const photo = toDataUrl(await makePhoto(96, 128));
   const party = await playParty({
-    scale: 0.5,
+    scale: await fastestScale(),
     guests: 500,
     credits: 400,
     guestsOfSecondEvent: 20,
@@ -51,3 +52,22 @@ test("at a party every paid photo arrives or is refunded, and another event does
       and not exists (select from private.file_tasks where path = objects.name)`;
   assert.equal(left!.selfies, 0);
 });
+
+/**
+ * The scale that the machine can play now. Guests, provider and database share it with whoever else works on it, and
+ * what they take of a window that lasts 5 seconds instead of 10 is twice its part.
+ */
+async function fastestScale(): Promise<number> {
+  const began = performance.now();
+  let left = 400;
+  const ask = async () => {
+    while (left-- > 0) {
+      const request = { action: "check", generation_id: crypto.randomUUID() };
+      assert.equal((await callFunction("cabina-vision", request)).status, 404);
+    }
+  };
+  await Promise.all(Array.from({ length: 20 }, ask));
+  // Two quiet cores answer them in half a second.
+  const slowness = (performance.now() - began) / 600;
+  return Math.min(Math.max(slowness, 1) * 0.5, 1);
+}
