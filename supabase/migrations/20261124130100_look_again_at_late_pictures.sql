@@ -39,10 +39,8 @@ begin
     task_id = p_task_id,
     submitted_at = coalesce(generation_attempts.submitted_at, generation_attempts.claimed_at),
     finished_at = null,
-    next_check_at = case
-      when generation_attempts.status = 'submitted' then generation_attempts.next_check_at
-      else private.next_check_at(generation_attempts.account, generation_attempts.claimed_at)
-    end
+    -- Time to copy, or the next look would copy as well.
+    next_check_at = greatest(generation_attempts.next_check_at, now() + interval '10 seconds')
   where generation_attempts.id = p_attempt_id;
   return query select
     case v_generation.visibility when 'visible' then 'generations' else 'generations_private' end,

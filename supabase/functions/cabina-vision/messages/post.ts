@@ -1,4 +1,4 @@
-import { fetchOnce } from "../../_shared/fetch.ts";
+import { fetchOnceAnew } from "../../_shared/fetch.ts";
 import { describeError } from "../../_shared/log.ts";
 import type { Delivery } from "./channel.ts";
 
@@ -19,7 +19,7 @@ export async function post(
   headers: Record<string, string> = {},
 ): Promise<Reply | Delivery> {
   try {
-    const response = await fetchOnce(url, {
+    const response = await fetchOnceAnew(url, {
       method: "POST",
       headers: {
         authorization: `Bearer ${token}`,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { fetchOnce } from "../../_shared/fetch.ts";
+import { fetchOnceAnew } from "../../_shared/fetch.ts";
 import { describeError } from "../../_shared/log.ts";
 import { adviceFor, canRetryTask, isContentRefusal } from "./kie_codes.ts";
 import { openPicture } from "./download.ts";
@@ -69,8 +69,8 @@ export function createKie(options: KieOptions): Provider {
     let text: string;
     try {
       // The signal covers headers and body: a body that stalls is no answer either.
-      // Once: a creation that is sent again may be billed again.
-      response = await fetchOnce(url, {
+      // Once: a creation that is sent again may be billed again. A question may be asked again.
+      response = await (init.body === undefined ? fetch : fetchOnceAnew)(url, {
         ...init,
         headers: { authorization: `Bearer ${apiKey}`, "user-agent": USER_AGENT, ...init.headers },
         signal: AbortSignal.timeout(timeoutMs),

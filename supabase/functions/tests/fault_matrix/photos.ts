@@ -52,7 +52,7 @@ export function lookAfter(
     }
   }
 
-  /** As if the time for the next look had come, except at accounts whose callbacks have to be enough. */
+  /** As if the time for the next look had come, except at accounts whose callbacks have to be enough, and at copies. */
   async function passTime(): Promise<void> {
     await sql`
       update private.generation_attempts
@@ -62,7 +62,7 @@ export function lookAfter(
     } then now() - interval '1 minute' else submitted_at end
       where id in (
         select id from private.generation_attempts
-        where generation_id = any (${photos}) and status = 'submitted'
+        where generation_id = any (${photos}) and status = 'submitted' and copying_until is null
         -- Sweeps lock several as well, in no order.
         for no key update skip locked
       )`;
