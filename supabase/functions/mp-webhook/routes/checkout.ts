@@ -2,7 +2,6 @@ import { z } from "zod";
 import { rpc } from "../../_shared/database.ts";
 import { publicUrl, requireEnv } from "../../_shared/env.ts";
 import { route } from "../../_shared/route.ts";
-import { createPreference } from "../gateway/preferences.ts";
 import type { Order } from "../payments.ts";
 import { checkoutRequest } from "../schemas.ts";
 
@@ -24,12 +23,15 @@ export const openCheckout = route({
   }),
   errors: ["FORBIDDEN", "NOT_FOUND", "IDEMPOTENCY_CONFLICT", "RATE_LIMITED"],
   async handle({ actor, body }) {
-    const order = await rpc<Order>("create_order", {
-      p_user_id: actor,
-      p_pack_id: body.pack_id,
-      p_redirect_url: body.redirect_url ?? null,
-      p_idempotency_key: body.idempotency_key ?? null,
-    });
+    const [order] = await Promise.all([
+      rpc<Order>("create_order", {
+        p_user_id: actor,
+        p_pack_id: body.pack_id,
+        p_redirect_url: body.redirect_url ?? null,
+        p_idempotency_key: body.idempotency_key ?? null,
+      }),
+      loadGateway(),
+    ]);
     const { preference_id, init_point } = order.preference_id === null
       ? await openPreference(order)
       : order;
@@ -37,7 +39,11 @@ export const openCheckout = route({
   },
 });
 
+/** The gateway's package is the slowest part of a cold start: it is loaded while the database works. */
+const loadGateway = () => import("../gateway/preferences.ts");
+
 async function openPreference(order: Order): Promise<Order> {
+  const { createPreference } = await loadGateway();
   const preference = await createPreference({
     orderId: order.id,
     title: order.title,
