@@ -42,7 +42,9 @@ async function answerFirst(connection: Deno.Conn): Promise<void> {
   let request = "";
   const buffer = new Uint8Array(4096);
   while (!request.endsWith("0\r\n\r\n")) {
-    request += new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0));
+    const length = await connection.read(buffer);
+    if (length === null) return connection.close();
+    request += new TextDecoder().decode(buffer.subarray(0, length));
   }
   await connection.write(
     new TextEncoder().encode("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"),
