@@ -21,7 +21,7 @@ export function fetchOnce(
  *
  * Servers close connections that were idle for a while. A request that is written to such a one at that moment is lost,
  * and nobody can tell it from one that was lost after it had its effect: a picture would wait two minutes for a callback
- * that cannot come. With a busy process and a server that closes after a second this was half of 1,500 requests.
+ * that cannot come. With a busy process and a server that closes after a second this was hundreds of 1,500 requests.
  */
 export async function fetchOnceAnew(
   input: string | URL | Request,

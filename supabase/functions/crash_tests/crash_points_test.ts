@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { CrashPoint } from "../_shared/crash_point.ts";
 import { type Crashable, startCrashable } from "./crashable.ts";
 import { findProcess } from "../tests/process_usage.ts";
+import { changeProvider } from "../tests/provider_simulator.ts";
 
 const POINTS: CrashPoint[] = [
   "1-photo-stored",
@@ -53,14 +54,14 @@ Deno.test({
         "in the copy of a try that was given up, while the next one is under way",
         async () => {
           // The answer is lost, and the callback comes when another try was sent.
-          await stack.control({
+          await changeProvider(stack.stack.info.sim_url, {
             create: { kind: "html502", accepted: true, next: 1 },
             latency: { kind: "fixed", ms: 40_000 },
           });
           const died = await stack.dieAt("8-half-copied");
           const guest = await stack.makePhoto();
           await died();
-          await stack.control({ create: null, latency: null });
+          await changeProvider(stack.stack.info.sim_url, { create: null, latency: null });
           assert.equal(guest.state, "success");
           await stack.assertSound([guest]);
         },

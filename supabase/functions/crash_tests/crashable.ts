@@ -8,7 +8,7 @@ import {
   startTestStack,
   type TestStack,
 } from "../../../scripts/stack/testing.ts";
-import { countTasks } from "../tests/provider_tasks.ts";
+import { changeProvider, countTasks } from "../tests/provider_simulator.ts";
 import { guestRequest, makePhoto, toDataUrl } from "../tests/photos.ts";
 
 /** Minutes of waiting for what died, as parts of a second. */
@@ -45,16 +45,6 @@ export class Crashable {
         return deaths() > before;
       });
     };
-  }
-
-  /** Changes what the provider's simulator plays. */
-  async control(change: Record<string, unknown>): Promise<void> {
-    const response = await fetch(`${this.stack.info.sim_url}/kie/_control`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(change),
-    });
-    assert.equal(response.status, 200, await response.text());
   }
 
   /** Waits until the function answers again, from another process. */
@@ -203,8 +193,7 @@ export async function startCrashable(): Promise<Crashable> {
   });
   const sql = postgres(stack.info.db_url, { max: 2, onnotice: () => {} });
   await sql`update private.settings set ${sql(TIMES)} where is_singleton`;
-  const crashable = new Crashable(stack, sql, crashFile);
   // Pictures that come in several pieces.
-  await crashable.control({ scale: 0.1, long_edge: 512 });
-  return crashable;
+  await changeProvider(stack.info.sim_url, { scale: 0.1, long_edge: 512 });
+  return new Crashable(stack, sql, crashFile);
 }

@@ -19,7 +19,7 @@ import {
   lookAfter,
 } from "./fault_matrix/photos.ts";
 import { type Stage, withStage } from "./fault_matrix/stage.ts";
-import { countTasks } from "./provider_tasks.ts";
+import { countTasks } from "./provider_simulator.ts";
 import { sql, stack, test } from "./stack.ts";
 
 for (const batch of batches) {

@@ -1,6 +1,7 @@
 // An evening at full load: hundreds of guests within seconds, a provider with all its bad habits, a second
 // event that must not suffer. The test plays it, the bench measures it.
 import { createEvent } from "./fixtures.ts";
+import { changeProvider } from "./provider_simulator.ts";
 import { callFunction, controlProvider, sql, stack } from "./stack.ts";
 
 /** New ones for each party: the simulator counts from an account's first request. */
@@ -150,8 +151,13 @@ async function prepare({ scale, credits, guestsOfSecondEvent }: PartyOptions) {
     long_edge: 256,
   });
   const share = (credits + guestsOfSecondEvent) / ACCOUNTS.length;
-  await setBalance(ACCOUNTS[0]!, Math.floor(share / 2) * PRICE);
-  for (const name of ACCOUNTS.slice(1)) await setBalance(name, 100_000);
+  await changeProvider(stack.sim_url, {
+    account: ACCOUNTS[0]!,
+    balance: Math.floor(share / 2) * PRICE,
+  });
+  for (const name of ACCOUNTS.slice(1)) {
+    await changeProvider(stack.sim_url, { account: name, balance: 100_000 });
+  }
 
   return async () => {
     await sql`update private.settings set ${sql(before as never)} where is_singleton`;
@@ -162,15 +168,6 @@ async function prepare({ scale, credits, guestsOfSecondEvent }: PartyOptions) {
     await sql`update private.alerts set resolved_at = now() where subject = any (${ACCOUNTS})`;
     await controlProvider();
   };
-}
-
-async function setBalance(account: string, balance: number): Promise<void> {
-  const response = await fetch(`${stack.sim_url}/kie/_control`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ account, balance }),
-  });
-  await response.body?.cancel();
 }
 
 interface AccountStats {

@@ -2,6 +2,7 @@ import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import postgres from "postgres";
 import { readStack } from "../../../scripts/stack/testing.ts";
 import { checkAnswers } from "./contract.ts";
+import { changeProvider } from "./provider_simulator.ts";
 
 export { eventually } from "../../../scripts/stack/testing.ts";
 
@@ -92,15 +93,7 @@ export function sweep(): Promise<Answer> {
 /** Tells the provider's simulator how to behave; without settings, well again. Ten times faster than life. */
 export async function controlProvider(settings: Record<string, unknown> = {}): Promise<void> {
   await fetch(`${stack.sim_url}/kie/_control`, { method: "DELETE" });
-  const response = await fetch(`${stack.sim_url}/kie/_control`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ scale: 0.1, ...settings }),
-  });
-  const text = await response.text();
-  if (!response.ok) {
-    throw new Error(`the simulator refused ${JSON.stringify(settings)}: ${text}`);
-  }
+  await changeProvider(stack.sim_url, { scale: 0.1, ...settings });
 }
 
 // Whatever another file left behind.

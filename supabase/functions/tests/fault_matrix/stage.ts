@@ -1,4 +1,5 @@
 // Accounts of a batch's own at the provider, each with its fault; everything else rests meanwhile.
+import { changeProvider } from "../provider_simulator.ts";
 import { controlProvider, sql, stack } from "../stack.ts";
 import type { Batch, FaultCase } from "./fault_case.ts";
 
@@ -51,7 +52,9 @@ export async function withStage(
   await withKeysAlone(keys, times, async (restoreTimes) => {
     await controlProvider({ ...WELL, http_status: batch.httpStatus ?? "inner" });
     await Promise.all(
-      [...accounts].map(([account, { faults }]) => control({ account, ...faults })),
+      [...accounts].map(([account, { faults }]) =>
+        changeProvider(stack.sim_url, { account, ...faults })
+      ),
     );
     await play({
       batch,
@@ -110,14 +113,4 @@ export async function withKeysAlone(
 
 async function setTimes(times: Record<string, unknown>): Promise<void> {
   await sql`update private.settings set ${sql(times)} where is_singleton`;
-}
-
-async function control(change: Record<string, unknown>): Promise<void> {
-  const response = await fetch(`${stack.sim_url}/kie/_control`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(change),
-  });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`the simulator refused ${JSON.stringify(change)}: ${text}`);
 }
